@@ -1,0 +1,168 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a machine may be sent an operation, or one that already runs has to be joined: never the same thing twice.
+
+Read three witnesses together: our journal (what we meant to send), the instance view (what Azure shows, minutes late)
+and the settle time. Only when all show nothing is a new operation started.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from .machine import Machine
+from .patch_status import AssessmentSummary, InstallationSummary
+
+Operation = Literal["install", "assess"]
+Summary = AssessmentSummary | InstallationSummary
+
+SETTLE_SECONDS = 600
+"""How long after an intent the instance view may still miss its operation. It was seen to lag up to five minutes."""
+
+LOOK_AGAIN_SECONDS = 60
+CLOCKS_MAY_DIFFER = timedelta(minutes=2)
+
+_RUNNING = ("inprogress", "notstarted")
+_TERMINAL = ("succeeded", "failed", "completedwithwarnings")
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """What we wrote down of one operation: the intent before the POST, the rest after it.
+
+    :param intent_time: by the controller's clock, UTC.
+    :param activity_id: None until Azure answered; stays None when the answer was lost.
+    :param poll_url: opaque; set to None once Azure no longer knows it.
+    :param finished: Azure's terminal status, None while it is open.
+    """
+
+    resource_id: str
+    operation: Operation
+    intent_id: str
+    intent_time: datetime
+    activity_id: str | None = None
+    poll_url: str | None = None
+    finished: str | None = None
+
+
+@dataclass(frozen=True)
+class Start:
+    """Nothing runs: send it."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class JoinPollUrl:
+    """Our own operation may still run: poll it."""
+
+    url: str
+    activity_id: str | None
+
+
+@dataclass(frozen=True)
+class JoinActivity:
+    """An operation runs that has no poll URL here: follow it in the instance view."""
+
+    activity_id: str | None
+    ours: bool
+
+
+@dataclass(frozen=True)
+class AlreadyDone:
+    """The operation that our journal left open has ended."""
+
+    summary: Summary
+    ours: bool
+
+
+@dataclass(frozen=True)
+class WaitThenLook:
+    """Nothing may be sent yet: read the machine again after so many seconds."""
+
+    seconds: float
+    why: str
+
+
+NextStep = Start | JoinPollUrl | JoinActivity | AlreadyDone | WaitThenLook
+
+
+def next_step(
+    entry: JournalEntry | None,
+    machine: Machine,
+    view_read_at: datetime,
+    settle_seconds: float = SETTLE_SECONDS,
+    operation: Operation = "install",
+) -> NextStep:
+    """Return what to do with the machine.
+
+    :param entry: the journal's newest entry for this machine and operation, None when there is none.
+    :param machine: read with its instance view at ``view_read_at`` (controller's clock).
+    :param operation: what is to be started; an entry must be of the same.
+    """
+    if entry is not None and entry.operation != operation:
+        raise ValueError(f"A journal entry of {entry.operation} says nothing about {operation}.")
+    view = machine.installation if operation == "install" else machine.assessment
+    other = machine.assessment if operation == "install" else machine.installation
+    ended = ""
+    if entry is not None and entry.finished is not None:
+        # We saw its end ourselves; the late view may still show it in progress.
+        ended, entry = (entry.activity_id or "").lower(), None
+    if entry is not None:
+        step = _of_open_entry(entry, view, settle_seconds)
+        if step is not None:
+            return step
+    if not machine.instance_view_read:
+        return WaitThenLook(LOOK_AGAIN_SECONDS, "the instance view was not read, so that nobody knows what runs")
+    if view is not None and _running(view, ended):
+        return JoinActivity(view.activity_id, ours=False)
+    if other is not None and _running(other):
+        what = "assessment" if operation == "install" else "installation"
+        return WaitThenLook(LOOK_AGAIN_SECONDS, f"an {what} is in progress on the machine")
+    if entry is None:
+        return Start("nothing is in progress")
+    wait = _unsettled(entry, view_read_at, settle_seconds)
+    return wait if wait is not None else Start("nothing came of the open intent")
+
+
+def _of_open_entry(entry: JournalEntry, view: Summary | None, settle_seconds: float) -> NextStep | None:
+    """Return the step that our own open operation asks for, None when Azure shows nothing of it."""
+    ours = view is not None and _is_ours(entry, view, settle_seconds)
+    if view is not None and view.status.lower() in _TERMINAL and (ours or _lost_and_later(entry, view)):
+        return AlreadyDone(view, ours)
+    if entry.poll_url is not None:
+        return JoinPollUrl(entry.poll_url, entry.activity_id)
+    if view is not None and (ours or _running(view)):
+        return JoinActivity(view.activity_id, ours)
+    return None
+
+
+def _unsettled(entry: JournalEntry, view_read_at: datetime, settle_seconds: float) -> WaitThenLook | None:
+    """Return the wait until a view can be believed that shows nothing, None when it can be now."""
+    age = (view_read_at - entry.intent_time).total_seconds()
+    if age > 0 and age >= settle_seconds:
+        return None
+    # A view older than the intent, or a clock set back, tells nothing about it: wait the full time.
+    rest = settle_seconds - max(0.0, age)
+    return WaitThenLook(max(1.0, rest), "Azure's view may not show yet what was last sent")
+
+
+def _running(view: Summary, ended: str = "") -> bool:
+    known_end = bool(ended) and (view.activity_id or "").lower() == ended
+    return view.status.lower() in _RUNNING and not known_end
+
+
+def _is_ours(entry: JournalEntry, view: Summary, settle_seconds: float) -> bool:
+    """Return whether the view shows our operation: by activity ID, or, when the answer was lost, by its beginning."""
+    if entry.activity_id is not None:
+        return (view.activity_id or "").lower() == entry.activity_id.lower()
+    latest = entry.intent_time + timedelta(seconds=settle_seconds)
+    return _lost_and_later(entry, view) and view.start_time is not None and view.start_time <= latest
+
+
+def _lost_and_later(entry: JournalEntry, view: Summary) -> bool:
+    """Return whether our answer was lost and the view shows something that began since."""
+    lost = entry.activity_id is None
+    return lost and view.start_time is not None and view.start_time >= entry.intent_time - CLOCKS_MAY_DIFFER

@@ -1,0 +1,71 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.facts import Fact
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import (
+    enrolment_in_guest,
+    guest_from_dict,
+    product_of_build,
+    unreachable_guest,
+)
+
+from .builders import ABSENT, NOW, UNREAD, guest
+
+
+@pytest.mark.parametrize(
+    ("build", "product"), [(20348, "ws2022"), (26100, "ws2025"), (26200, None), (17763, None), (0, None)]
+)
+def test_product_of_build(build: int, product: str | None) -> None:
+    assert product_of_build(build) == product
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "value", "why"),
+    [
+        ({}, "value", True, "all there"),
+        ({"hotpatch_package": ABSENT}, "value", False, "Enrollment Package"),
+        ({"hotpatch_table_size": ABSENT}, "value", False, "HotPatchTableSize"),
+        ({"hotpatch_table_size": 0}, "value", False, "HotPatchTableSize"),
+        ({"vbs_status": 0}, "value", False, "status 0"),
+        ({"vbs_status": 1}, "value", False, "status 1"),
+        ({"vbs_status": ABSENT}, "value", False, "virtualization-based"),
+        ({"hotpatch_package": UNREAD}, "unreadable", None, "access denied"),
+        ({"hotpatch_table_size": UNREAD}, "unreadable", None, "access denied"),
+        ({"vbs_status": UNREAD}, "unreadable", None, "access denied"),
+        # One missing part is enough, whatever else could not be read.
+        ({"vbs_status": UNREAD, "hotpatch_package": ABSENT}, "value", False, "Enrollment Package"),
+        ({"hotpatch_package": ABSENT, "vbs_status": 1}, "value", False, "Package is not installed; virtualization"),
+        ({"reachable": False, "why": "timed out"}, "unreadable", None, "timed out"),
+    ],
+)
+def test_enrolment_in_guest(changes: dict[str, Any], state: str, value: bool | None, why: str) -> None:
+    found = enrolment_in_guest(guest(**changes))
+    assert (found.state, found.value) == (state, value)
+    assert why in found.why
+
+
+def test_a_guest_that_did_not_answer_has_nothing_but_unreadable_facts() -> None:
+    found = unreachable_guest("connection refused", NOW, 1)
+    facts = [value for value in vars(found).values() if isinstance(value, Fact)]
+    assert len(facts) == 17
+    assert {(fact.state, fact.why) for fact in facts} == {("unreadable", "connection refused")}
+    assert (found.reachable, found.why, found.read_at, found.round_trips) == (False, "connection refused", NOW, 1)
+
+
+@pytest.mark.parametrize(
+    "found", [guest(), guest(kbs=UNREAD, skew_seconds=-3600.25, vbs_status=ABSENT), unreachable_guest("no", NOW)]
+)
+def test_goes_through_json_and_back(found: Any) -> None:
+    assert guest_from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_shape() -> None:
+    plain = guest().to_dict()
+    assert plain["kbs"] == {"state": "value", "value": ["KB5082063", "KB5054156"], "why": ""}
+    assert plain["read_at"] == "2026-05-13T01:00:00Z"
