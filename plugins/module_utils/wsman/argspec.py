@@ -1,0 +1,12 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of ``guest_info``, for the action that does the work and the module that documents it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+GUEST_INFO: dict[str, dict[str, Any]] = {
+    "subset": {"type": "str", "choices": ["core", "poll"], "default": "core"},
+    "timeout": {"type": "int", "default": 60},
+}

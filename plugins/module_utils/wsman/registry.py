@@ -1,0 +1,79 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Registry reads through WMI's StdRegProv, each a value, absent or unreadable with the reason.
+
+StdRegProv does not fault: it answers a ReturnValue, a Win32 error or an HRESULT. Only 1 and 2 mean that the value or
+its key is not there. The outputs of EnumKey are known from captured Windows traffic; those of GetDWORDValue and
+GetStringValue from clients that parse them in production (jWSMV, Network Optix, asyncwinrm): inferred.
+There is no read of several values at once, and the 64-bit view answers.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from ..domain.facts import Fact
+from .cim import CimSession, Row, then
+from .faults import WsmanError
+
+T = TypeVar("T")
+
+NAMESPACE = "root/cimv2"
+CLASS = "StdRegProv"
+#: HKEY_LOCAL_MACHINE, as StdRegProv wants it.
+HKLM = "2147483650"
+
+_REFUSALS = {
+    5: "access to it is denied",
+    6: "the registry hive is not valid",
+    0x80041003: "access to it is denied",
+    0x80041005: "it has another type",
+}
+
+
+def read_dword(session: CimSession, key: str, name: str) -> Fact[int]:
+    """Read a REG_DWORD below HKEY_LOCAL_MACHINE."""
+    return then(_call(session, "GetDWORDValue", key, name), lambda row: _given(row.integer("uValue", 0, 2**32 - 1)))
+
+
+def read_string(session: CimSession, key: str, name: str) -> Fact[str]:
+    """Read a REG_SZ below HKEY_LOCAL_MACHINE."""
+    return then(_call(session, "GetStringValue", key, name), lambda row: _given(row.text("sValue")))
+
+
+def list_keys(session: CimSession, key: str) -> Fact[tuple[str, ...]]:
+    """List the names of the keys directly below one; the empty tuple if there are none."""
+
+    def names(row: Row) -> Fact[tuple[str, ...]]:
+        found = row.texts("sNames")
+        # Windows leaves empty arrays out, so no names under a key that exists means just that.
+        return Fact.of(()) if found.is_absent else found
+
+    return then(_call(session, "EnumKey", key), names)
+
+
+def _given(fact: Fact[T]) -> Fact[T]:
+    """After a success the value must be there: StdRegProv has a return value of its own for a missing one."""
+    return Fact.unreadable(f"StdRegProv reported success without a value ({fact.why})") if fact.is_absent else fact
+
+
+def _call(session: CimSession, method: str, key: str, name: str | None = None) -> Fact[Row]:
+    """Return the outputs of a call that succeeded."""
+    where = f"HKLM\\{key}" + ("" if name is None else f" value {name}")
+    arguments = {"hDefKey": HKLM, "sSubKeyName": key}
+    if name is not None:
+        arguments["sValueName"] = name
+    try:
+        outputs = session.invoke(NAMESPACE, CLASS, method, arguments)
+    except WsmanError as error:
+        return Fact.unreadable(f"{where} could not be read: {error.why}")
+    code = outputs.integer("ReturnValue", -(2**31), 2**32 - 1)
+    if not code.known or code.value is None:
+        return Fact.unreadable(f"{where} could not be read: the answer carries no usable return value ({code.why})")
+    number = code.value & 0xFFFFFFFF
+    if number == 0:
+        return Fact.of(outputs)
+    if number in (1, 2):
+        return Fact.absent(f"{where} does not exist")
+    reason = _REFUSALS.get(number, "StdRegProv failed")
+    return Fact.unreadable(f"{where} could not be read: {reason} (return value {number})")

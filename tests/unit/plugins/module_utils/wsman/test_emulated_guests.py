@@ -1,0 +1,219 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The probe, with the real pywinrm, against the emulator's guests: a second opinion on every dialect and every trouble.
+
+Emulator and collection share no code, so that a misunderstanding of the wire in one shows here. What was asked is
+counted in the emulator's audit log, not in our own result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.facts import Fact
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import GuestFacts, enrolment_in_guest
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.connection import (
+    Deadline,
+    WinrmSender,
+    read_options,
+)
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.probe import probe
+
+pytest.importorskip("winrm")
+trustme = pytest.importorskip("trustme")
+server = pytest.importorskip("hotpatch_emulator.wsman.server")
+config = pytest.importorskip("hotpatch_emulator.config")
+audit = pytest.importorskip("hotpatch_emulator.audit")
+clock = pytest.importorskip("hotpatch_emulator.clock")
+
+DOCUMENT = {
+    "now": "2026-05-13T01:00:00Z",
+    "speed": 0,
+    "seed": 7,
+    "machines": [
+        {"name": "web01", "product": "ws2025", "guest": {"clock_skew_seconds": -90}},
+        {"name": "mute01", "product": "ws2022", "guest": {"winrm": False}},
+    ],
+}
+SECONDS = 3.0
+
+
+class Guests:
+    """The emulator's listeners in a thread of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        # A network of its own, so that another emulator on this machine is in nobody's way.
+        network = f"127.{random.randint(60, 250)}.{random.randint(0, 255)}.0/24"
+        fleet = config.parse(DOCUMENT, network=network)
+        authority = trustme.CA()
+        self.ca = folder / "ca.pem"
+        authority.cert_pem.write_to_path(str(self.ca))
+        self.clock = clock.EmulatedClock(fleet.now, fleet.speed)
+        self.audit = audit.Audit(folder / "audit.jsonl", self.clock)
+        self.fleet = fleet.fleet
+        self.listeners = self.run(server.start_guests(self.fleet, authority, self.audit, self.clock))
+
+    def run(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def close(self) -> None:
+        self.run(self.listeners.cleanup())
+        self.audit.close()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def behave(self, **behaviour: Any) -> None:
+        self.listeners.faults.set(self.fleet.by_name("web01").guest.address, behaviour)
+
+    def probe(self, name: str = "web01", subset: str = "core", **options: Any) -> GuestFacts:
+        guest = self.fleet.by_name(name).guest
+        values = {
+            "port": 5986,
+            "remote_addr": guest.address,
+            "remote_user": guest.username,
+            "remote_password": guest.password,
+            "_extras": {"ansible_winrm_ca_trust_path": str(self.ca), "ansible_winrm_proxy": None},
+            **options,
+        }
+        found = read_options(values.get)
+        sender = WinrmSender(found, Deadline(SECONDS))
+        started = time.monotonic()
+        try:
+            facts = probe(sender, self.clock, subset, found.redact)
+        finally:
+            sender.close()
+        assert time.monotonic() - started < SECONDS + 5, "nothing outlives the deadline"
+        assert guest.password not in str(facts)
+        return facts
+
+    def requests(self) -> int:
+        return sum(1 for line in self.audit.lines() if line["kind"] == "winrm")
+
+
+@pytest.fixture
+def guests(tmp_path: Path) -> Iterator[Guests]:
+    running = Guests(tmp_path)
+    yield running
+    running.close()
+
+
+def unread(facts: GuestFacts) -> set[str]:
+    return {
+        one.name for one in fields(facts) if isinstance(one.default, Fact) and getattr(facts, one.name).is_unreadable
+    }
+
+
+def test_a_healthy_guest(guests: Guests) -> None:
+    """Every fact is what the guest's state holds."""
+    facts = guests.probe()
+    state = guests.fleet.by_name("web01").guest
+    assert facts.reachable and unread(facts) == set()
+    assert (facts.build.value, facts.ubr.value) == (state.os_build, state.ubr)
+    assert facts.caption.value == state.caption and facts.operating_system_sku.value == state.edition_sku
+    assert set(facts.kbs.value or ()) == set(state.kbs)
+    assert facts.skew_seconds.value == pytest.approx(-90, abs=1)
+    assert facts.boot_time.value is not None
+    assert abs((facts.boot_time.value - state.booted_at).total_seconds() + 90) < 1
+    assert enrolment_in_guest(facts).value is True
+    assert facts.pending_restart.value is False
+
+
+def test_round_trips_are_counted_by_the_guest(guests: Guests) -> None:
+    """At most 12 for the core, 2 for polling."""
+    assert guests.probe().round_trips == guests.requests() == 12
+    assert guests.probe(subset="poll").round_trips == guests.requests() - 12 == 2
+
+
+def test_a_guest_that_is_not_ready(guests: Guests) -> None:
+    """Missing is absent, pending is told with its sources."""
+    state = guests.fleet.by_name("web01").guest
+    state.hotpatch_package_version = state.hotpatch_table_size = None
+    state.pending_restart = True
+    state.wu_keys.add("RebootRequired")
+    facts = guests.probe()
+    assert facts.hotpatch_package.is_absent and facts.hotpatch_table_size.is_absent
+    assert enrolment_in_guest(facts).value is False
+    assert facts.pending_restart.value is True and len(facts.pending_restart_sources) == 2
+
+
+@pytest.mark.parametrize("dialect", ["wmi", "wmi_namespaced", "wsman"])
+def test_denied_and_broken_classes_cost_their_own_facts_only(guests: Guests, dialect: str) -> None:
+    """In each way that Windows words WMI's errors."""
+    guests.behave(
+        dialect=dialect,
+        denied_namespaces=["root/Microsoft/Windows/DeviceGuard"],
+        broken_classes=["Win32_ComputerSystemProduct", "MSFT_WUSettings"],
+    )
+    facts = guests.probe()
+    assert unread(facts) == {"vbs_status", "smbios_uuid"}
+    assert "may not read" in facts.vbs_status.why and "provider" in facts.smbios_uuid.why
+    assert facts.pending_restart.value is False, "the registry keys decide"
+    assert guests.requests() <= 12
+
+
+def test_a_slow_class_costs_its_own_fact_only(guests: Guests) -> None:
+    """Win32_QuickFixEngineering takes minutes on some guests."""
+    guests.behave(slow={"Win32_QuickFixEngineering": 30})
+    facts = guests.probe()
+    assert facts.reachable and unread(facts) == {"kbs"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ("slow_drip", "3 seconds allowed in total"),
+        ("hang", "3 seconds allowed in total|did not answer in time"),
+        ("reset", "closed the connection"),
+        ("truncate", "closed the connection"),
+        ("endless_body", "larger than 1048576 bytes"),
+        ("garbage", "not well-formed"),
+        ("http_error", "HTTP 503"),
+        ("doctype", "DOCTYPE"),
+        ("wrong_relates_to", "another message"),
+    ],
+)
+def test_every_trouble_ends_in_time_with_a_reason(guests: Guests, answer: str, why: str) -> None:
+    """The guest counts as not reachable, and was asked once."""
+    guests.behave(answer=answer)
+    facts = guests.probe()
+    assert not facts.reachable and guests.requests() == 1
+    assert any(part in facts.why for part in why.split("|")), facts.why
+
+
+def test_endless_pulls_end_with_the_budget(guests: Guests) -> None:
+    """All other facts are there."""
+    guests.behave(answer="endless_pulls")
+    facts = guests.probe()
+    assert facts.reachable and unread(facts) == {"kbs"} and guests.requests() == 12
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"remote_password": "not-the-one"}, "refused the credentials"),
+        ({"_extras": {"ansible_winrm_ca_trust_path": None, "ansible_winrm_proxy": None}}, "not trusted"),
+        ({"path": "/other"}, "HTTP 404"),
+        ({"port": 1}, "Connection refused"),
+    ],
+)
+def test_wrong_options(guests: Guests, options: dict[str, Any], why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result with the reason."""
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    facts = guests.probe(**options)
+    assert not facts.reachable and why in facts.why
+
+
+def test_a_guest_without_winrm(guests: Guests) -> None:
+    """Nobody listens."""
+    facts = guests.probe("mute01")
+    assert not facts.reachable and "Connection refused" in facts.why
