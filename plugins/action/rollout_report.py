@@ -1,0 +1,69 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Close a rollout: one verdict a machine, table on the terminal, report on disk, lock given back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.verdicts import COUNTS_AGAINST_BUDGET
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import rollout_report, rollout_state
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.lock import FolderLock
+from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import RolloutAction
+
+
+class ActionModule(RolloutAction):
+    """C(winfleet.hotpatch.rollout_report)."""
+
+    SPEC = {
+        "state_dir": {"type": "path", "required": True},
+        "report_dir": {"type": "path"},
+        "rollout_id": {"type": "str"},
+        "print_only": {"type": "bool", "default": False},
+    }
+
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        report_dir = options["report_dir"] or options["state_dir"]
+        if options["print_only"]:
+            return self._print_again(report_dir)
+        rollout = rollout_state.load(options["state_dir"])
+        if rollout is None or rollout.rollout_id != (options["rollout_id"] or rollout.rollout_id):
+            raise AnsibleActionFail(
+                f"Option rollout_id has the value {options['rollout_id']!r}, but the state folder "
+                f"{options['state_dir']!r} holds {rollout.rollout_id if rollout else 'no rollout'}; "
+                "another run has used the folder meanwhile, or its state was removed."
+            )
+        if self.check_mode:
+            return {"changed": False, "msg": "Check mode: the rollout is not closed."}
+        closing = rollout_report.close(rollout, self.now)
+        rollout_state.save(options["state_dir"], rollout, self.now)
+        report = rollout_report.build(rollout, closing.lost, COUNTS_AGAINST_BUDGET)
+        paths = rollout_report.write(report, report_dir)
+        FolderLock(Path(options["state_dir"]).expanduser(), self.owner()).release()
+        self._print(report, paths)
+        return {"changed": False, "report_files": paths, **rollout_report.outcome(report)}
+
+    def _print_again(self, report_dir: str) -> dict[str, Any]:
+        try:
+            report = rollout_report.read(report_dir)
+        except (OSError, ValueError) as error:
+            raise AnsibleActionFail(f"The last report cannot be read: {error}.") from error
+        if report is None:
+            raise AnsibleActionFail(
+                f"Option report_dir has the value {report_dir!r}, but that folder holds no report.json; "
+                "name the folder of a rollout (hotpatch_report_dir) or run winfleet.hotpatch.rollout first."
+            )
+        self._print(report, None)
+        return {"changed": False, **rollout_report.outcome(report)}
+
+    def _print(self, report: dict[str, Any], paths: dict[str, str] | None) -> None:
+        lines = ["", *rollout_report.table(report), "", rollout_report.printable(report["msg"])]
+        if report["failure"]:
+            lines.append(f"The rollout failed: {rollout_report.printable(report['failure'])}")
+        if paths:
+            lines.append(f"Report: {paths['text']} and {paths['json']}")
+        self.say(lines)

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The argument specifications, shared by each module and the action plugin of its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Options = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class ArgumentSpec:
+    """Options with the rules between them, in the forms of AnsibleModule and of an action plugin."""
+
+    options: Options
+    mutually_exclusive: tuple[tuple[str, ...], ...] = ()
+    required_together: tuple[tuple[str, ...], ...] = ()
+    required_one_of: tuple[tuple[str, ...], ...] = ()
+    required_by: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def to_kwargs(self) -> dict[str, Any]:
+        """Keyword arguments for ``AnsibleModule`` and ``ActionBase.validate_argument_spec`` alike."""
+        return {
+            "argument_spec": self.options,
+            "mutually_exclusive": [list(group) for group in self.mutually_exclusive],
+            "required_together": [list(group) for group in self.required_together],
+            "required_one_of": [list(group) for group in self.required_one_of],
+            "required_by": {name: list(needed) for name, needed in self.required_by.items()},
+        }
+
+    def secrets(self) -> tuple[str, ...]:
+        """Names of the options whose values must never be shown."""
+        return tuple(name for name, option in self.options.items() if option.get("no_log"))
+
+
+TARGETS: Options = {
+    "resource_ids": {"type": "list", "elements": "str", "aliases": ["ids", "id", "resource_id"]},
+    "resource_group": {"type": "str"},
+    "name": {"type": "str"},
+}
+FAILURES: Options = {
+    "max_failures": {"type": "str", "default": "0"},
+    "details": {"type": "str", "choices": ["failures", "all", "none"], "default": "failures"},
+    "api_version": {"type": "str"},
+}
+WAITING: Options = {
+    "wait": {"type": "bool", "default": True},
+    "poll_interval": {"type": "int", "default": 30},
+    "max_concurrent": {"type": "int"},
+    "state_path": {"type": "path"},
+}
+INSTALLATION: Options = {
+    "maximum_duration": {"type": "str", "default": "PT2H"},
+    "reboot_setting": {"type": "str", "choices": ["Never", "IfRequired", "Always"], "default": "Never"},
+    "classifications_to_include": {
+        "type": "list",
+        "elements": "str",
+        "choices": [
+            "Critical",
+            "Security",
+            "UpdateRollUp",
+            "FeaturePack",
+            "ServicePack",
+            "Definition",
+            "Tools",
+            "Updates",
+        ],
+    },
+    "kb_numbers_to_include": {"type": "list", "elements": "str"},
+    "kb_numbers_to_exclude": {"type": "list", "elements": "str"},
+    "exclude_kbs_requiring_reboot": {"type": "bool", "default": True},
+    "max_patch_publish_date": {"type": "str"},
+    "assessments": {"type": "list", "elements": "dict"},
+    "max_age": {"type": "int", "default": 14400},
+}
+
+
+def machine_info_spec() -> ArgumentSpec:
+    """``machine_info``: IDs, one machine, a resource group or a whole subscription."""
+    return ArgumentSpec(
+        {
+            **auth_options(),
+            **TARGETS,
+            **FAILURES,
+            "details": {"type": "str", "choices": ["all", "none"], "default": "all"},
+        },
+        mutually_exclusive=(("resource_ids", "resource_group"), ("resource_ids", "name")),
+        required_by={"name": ("resource_group",)},
+    )
+
+
+def patch_assessment_spec() -> ArgumentSpec:
+    """``patch_assessment``."""
+    own: Options = {
+        "wait_timeout": {"type": "int", "default": 1800},
+        "max_age": {"type": "int", "default": 0},
+    }
+    return _on_named_machines({**WAITING, **own})
+
+
+def patch_installation_spec() -> ArgumentSpec:
+    """``patch_installation``."""
+    return _on_named_machines({**WAITING, "wait_timeout": {"type": "int", "default": 14400}, **INSTALLATION})
+
+
+def _on_named_machines(own: Options) -> ArgumentSpec:
+    return ArgumentSpec(
+        {**auth_options(), **TARGETS, **FAILURES, **own},
+        mutually_exclusive=(("resource_ids", "resource_group"), ("resource_ids", "name")),
+        required_together=(("resource_group", "name"),),
+        required_one_of=(("resource_ids", "name"),),
+    )
+
+
+def auth_options() -> Options:
+    """How to sign in to Azure: the options of azure.azcollection, by the selector that understands them."""
+    from ..azure.credentials import OPTIONS
+
+    return {name: dict(option) for name, option in OPTIONS.items()}

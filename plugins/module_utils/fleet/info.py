@@ -1,0 +1,142 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read what Azure says of machines: settings, power, last assessment and installation, and whether it can hotpatch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..azure.errors import AzureFailure
+from ..clock import Clock
+from ..domain.eligibility import eligibility
+from ..domain.facts import Fact
+from ..domain.machine import Machine, product, unread_machine
+from ..domain.resource_id import ResourceId
+from ..domain.timestamps import to_iso
+from ..domain.waves import parse_budget
+from . import results
+from .campaign import Campaign
+from .context import Connect, Connection, connect, default_subscription, drive, read_targets, require_subscription
+from .engine import exceeded_message, failure_entry, is_fleet_wide
+from .guard import Guard
+from .progress import Progress
+from .pursuit import View, look
+from .results import Entry
+
+
+def run(
+    params: Mapping[str, Any],
+    clock: Clock,
+    progress: Progress,
+    environ: Mapping[str, str],
+    guard: Guard,
+    *,
+    check_mode: bool = False,
+    diff: bool = False,
+    connect: Connect = connect,
+) -> dict[str, Any]:
+    """Read the machines that the parameters name: by ID, by name, or all of a resource group or subscription.
+
+    Raises InputError, ClockError and AzureFailure for what stops the whole run.
+    """
+    budget = parse_budget(params["max_failures"])
+    named = params.get("resource_ids") is not None or params.get("name") is not None
+    subscription = default_subscription(params, environ)
+    machines = read_targets(params, subscription) if named else []
+    if not named:
+        require_subscription(subscription)
+
+    async def main() -> dict[str, Any]:
+        begun = clock.monotonic()
+        async with connect(params, environ, clock) as connection:
+            targets = machines if named else await _listed(connection, subscription, params.get("resource_group"))
+            progress.begin("read", len(targets))
+            campaign = Campaign(
+                clock, guard, progress, total=len(targets), poll_interval=0, wait_timeout=None, max_failures=budget
+            )
+            entries = await _read_all(connection, campaign, targets, clock, str(params["details"]))
+        result = _result(entries, campaign, str(params["max_failures"]))
+        result["duration"] = round(clock.monotonic() - begun, 3)
+        if connection.warnings:
+            result["warnings"] = list(connection.warnings)
+        return result
+
+    return drive(main, guard)
+
+
+async def _listed(connection: Connection, subscription: str, resource_group: str | None) -> list[ResourceId]:
+    """The machines of a resource group or subscription: a list has no instance views, so that each is read again."""
+    bodies = await connection.gateway.list(subscription, resource_group or "")
+    return [ResourceId.parse(str(body.get("id")), "id") for body in bodies]
+
+
+async def _read_all(
+    connection: Connection, campaign: Campaign, targets: list[ResourceId], clock: Clock, details: str
+) -> list[Entry]:
+    async def read(machine: ResourceId, alone: bool = False) -> Entry:
+        campaign.occupy(machine.key)
+        try:
+            entry = _entry(await look(connection.gateway, machine, clock), details)
+        except AzureFailure as failure:
+            if alone and is_fleet_wide(failure):
+                raise
+            entry = _failed_entry(machine, failure, details)
+        campaign.finish(machine.key, entry["outcome"] == "failed")
+        return entry
+
+    # The first one alone, so that a wrong secret is tried once and told once.
+    first = [await read(machine, alone=True) for machine in targets[:1]]
+    return first + await campaign.run(targets[1:], read)
+
+
+def _entry(view: View, details: str) -> Entry:
+    machine = view.machine
+    judged = eligibility(machine)
+    own: Entry = {"outcome": "read", "read_at": to_iso(view.read_at), "product": product(machine).value}
+    if details == "none":
+        own["eligibility"] = judged.state
+        own["eligibility_codes"] = [reason.code for reason in judged.reasons]
+        return results.fit({**_short(machine), **own})
+    reasons = [{"code": reason.code, "text": reason.text} for reason in judged.reasons]
+    return {**machine.to_dict(), **own, "eligibility": {"state": judged.state, "reasons": reasons}}
+
+
+def _failed_entry(machine: ResourceId, failure: AzureFailure, details: str) -> Entry:
+    own = failure_entry(failure, details != "none")
+    if details == "none":
+        return results.fit({"id": str(machine), "name": machine.name, **own})
+    return {**unread_machine(machine, failure.to_dict()).to_dict(), **own}
+
+
+def _short(machine: Machine) -> Entry:
+    """The facts one looks at first; what could not be read is named in ``unreadable`` instead of being left out."""
+    settings = machine.patch_settings
+    facts: dict[str, Fact[Any]] = {
+        "power_state": machine.power_state,
+        "agent_status": machine.agent_status,
+        "patch_mode": settings.patch_mode,
+        "enable_hotpatching": settings.enable_hotpatching,
+        "assessment_mode": settings.assessment_mode,
+    }
+    entry: Entry = {"id": str(machine.id), "name": machine.name, "location": machine.location}
+    entry.update({name: fact.value for name, fact in facts.items()})
+    unreadable = [name for name, fact in facts.items() if fact.is_unreadable]
+    if unreadable:
+        entry["unreadable"] = unreadable
+    return entry
+
+
+def _result(entries: list[Entry], campaign: Campaign, max_failures: str) -> dict[str, Any]:
+    tally = results.counts(entries)
+    result: dict[str, Any] = {
+        "changed": False,
+        "machines": entries,
+        "counts": tally,
+        "msg": results.in_words(tally) + ".",
+    }
+    if campaign.exceeded:
+        worst = next(entry for entry in entries if entry["outcome"] == "failed")
+        result["failed"] = True
+        result["msg"] = exceeded_message(campaign.failures, tally, max_failures, worst)
+    return result

@@ -1,0 +1,225 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The end of a rollout: every machine of the plan gets its one verdict, and the report says it to people and programs.
+
+Machines are counted from the plan, not from what Ansible still knows: a host that dropped out of the play on the way
+is found here, named, and fails the run.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .rollout_state import FINISHED, RUNNING, STOPPED, Record, Rollout, ensure_state_dir, write_durably
+
+REPORT_FORMAT = 1
+_DASH = "-"
+
+
+@dataclass
+class Closing:
+    """What closing a rollout found: machines nobody had judged, by host name."""
+
+    lost: list[str] = field(default_factory=list)
+
+
+def close(rollout: Rollout, now: str) -> Closing:
+    """Give every machine that has none its verdict and end the rollout; returns the machines that were lost.
+
+    A machine of a wave that a stop kept from starting is ``not_started``. One whose installation may have been sent
+    is ``unproven``, and lost: its wave ended without judging it. One whose wave came and went, or never came although
+    nothing stopped the rollout, is ``not_started`` and lost.
+    """
+    closing = Closing()
+    for record in rollout.in_scope:
+        if record.judged:
+            continue
+        started = record.wave is not None and rollout.wave(record.wave).started is not None
+        if record.stage == "selected":
+            record.judge(
+                "unproven", "wave_not_judged", "its installation may have been sent, but its wave ended without a proof"
+            )
+            closing.lost.append(record.host)
+        elif rollout.stop and not started:
+            wave = rollout.stop.get("wave")
+            record.judge("not_started", "rollout_stopped", f"the rollout was stopped in wave {wave}, before its turn")
+        elif rollout.stop and rollout.stop.get("wave") == record.wave:
+            record.judge("not_started", "rollout_stopped", "the rollout was stopped before it was started")
+        else:
+            record.judge("not_started", "lost", "it dropped out of the run before its wave could judge it")
+            closing.lost.append(record.host)
+    # A run under --limit leaves the rest of an interrupted rollout to a later one.
+    if rollout.status == RUNNING and all(record.judged for record in rollout.machines.values()):
+        rollout.status = STOPPED if rollout.stop else FINISHED
+    rollout.updated = now
+    return closing
+
+
+def build(rollout: Rollout, lost: Sequence[str], counting: Iterable[str]) -> dict[str, Any]:
+    """The report as plain JSON; *counting* are the verdicts that count against the error budget."""
+    against = frozenset(counting)
+    counts = rollout.counts()
+    machines = [machine_row(record, record.verdict in against) for record in rollout.in_scope]
+    failure = failure_sentence(rollout, lost)
+    return {
+        "format": REPORT_FORMAT,
+        "rollout_id": rollout.rollout_id,
+        "status": rollout.status,
+        "started": rollout.started,
+        "ended": rollout.updated,
+        "resumed": rollout.resumed,
+        "changed": rollout.changed,
+        "error_budget": rollout.budget,
+        "stop": rollout.stop,
+        "failure": failure,
+        "msg": summary_sentence(rollout, machines),
+        "counts": counts,
+        "counting_against_budget": sum(machine["counts_against_budget"] for machine in machines),
+        "lost": list(lost),
+        "waves": [
+            {
+                "number": wave.number,
+                "started": wave.started,
+                "finished": wave.finished,
+                "machines": [rollout.machines[key].host for key in wave.machines if key in rollout.machines],
+            }
+            for wave in rollout.waves
+        ],
+        "machines": machines,
+    }
+
+
+def machine_row(record: Record, counts: bool) -> dict[str, Any]:
+    """One machine of the report: verdict, reason and the evidence behind it."""
+    return {
+        "host": record.host,
+        "id": record.id,
+        "name": record.name,
+        "wave": record.wave,
+        "product": record.product,
+        "track": record.track,
+        "release": record.release,
+        "verdict": record.verdict,
+        "reason_code": record.reason_code,
+        "reason": record.reason,
+        "counts_against_budget": counts,
+        "evidence": record.evidence,
+        "kb_numbers": record.kbs,
+        "installation": record.install,
+        "guest_before": record.before,
+        "guest_after": record.after,
+        "earlier": record.earlier,
+    }
+
+
+def failure_sentence(rollout: Rollout, lost: Sequence[str]) -> str:
+    """Why the run has to fail, or the empty string: it was stopped, or machines were lost."""
+    sentences = []
+    if rollout.stop:
+        sentences.append(str(rollout.stop.get("reason")))
+    if lost:
+        names = ", ".join(sorted(lost)[:10]) + (f" and {len(lost) - 10} more" if len(lost) > 10 else "")
+        sentences.append(f"{len(lost)} machines of the plan were lost on the way: {names}")
+    return "; ".join(sentences)
+
+
+def summary_sentence(rollout: Rollout, machines: Sequence[dict[str, Any]]) -> str:
+    """The rollout in one sentence; says so when nothing was changed."""
+    counts = rollout.counts()
+    parts = ", ".join(f"{number} {name}" for name, number in counts.items()) or "no machine"
+    attention = sum(machine["counts_against_budget"] for machine in machines)
+    if not rollout.changed:
+        sentence = f"nothing was changed: {parts}"
+    else:
+        sentence = f"{len(machines)} machines: {parts}"
+    if attention:
+        sentence += f"; {attention} of {len(machines)} need a person (they count against the error budget)"
+    return sentence
+
+
+def outcome(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What a task returns of the report: small enough for any fleet, and for ``set_stats``."""
+    return {
+        "msg": report["msg"],
+        "failure": report["failure"],
+        "totals": {
+            "rollout_id": report["rollout_id"],
+            "status": report["status"],
+            "machines": len(report["machines"]),
+            "counting_against_budget": report["counting_against_budget"],
+            "verdicts": report["counts"],
+        },
+    }
+
+
+def table(report: dict[str, Any]) -> list[str]:
+    """The report's machines as lines for a terminal: one verdict and reason a machine, in plan order."""
+    rows = [
+        (
+            printable(machine["host"]),
+            str(machine["wave"] or _DASH),
+            str(machine["verdict"] or "no_verdict"),
+            printable(machine["reason"] or ""),
+        )
+        for machine in report["machines"]
+    ]
+    return columns(("MACHINE", "WAVE", "VERDICT", "REASON"), rows)
+
+
+def columns(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Lay *rows* out under *header*, each column as wide as its widest cell, the last one free."""
+    widths = [max(len(row[index]) for row in (header, *rows)) for index in range(len(header) - 1)]
+    return ["  ".join([cell.ljust(width) for cell, width in zip(row, widths)] + [row[-1]]) for row in (header, *rows)]
+
+
+def text(report: dict[str, Any]) -> str:
+    """The whole report as readable text: the outcome first, then the table, then each machine's evidence."""
+    lines = [
+        f"Rollout {report['rollout_id']}: {report['status']}",
+        f"Started {report['started']}, ended {report['ended']}; error budget {report['error_budget']}",
+        str(report["msg"])[:1].upper() + str(report["msg"])[1:] + ".",
+    ]
+    if report["failure"]:
+        lines.append(f"Failed: {printable(report['failure'])}")
+    lines += ["", *table(report), "", "Evidence"]
+    for machine in report["machines"]:
+        lines.append(f"  {printable(machine['host'])} ({printable(machine['id'])}): {machine['verdict']}")
+        lines += [f"    - {printable(item)}" for item in machine["evidence"]]
+        installation = machine["installation"] or {}
+        if installation.get("installation_activity_id"):
+            lines.append(
+                f"    - installation {installation['installation_activity_id']}, started "
+                f"{installation.get('start_time')} by {installation.get('started_by')}, "
+                f"Azure's status {installation.get('status')}"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def write(report: dict[str, Any], report_dir: str) -> dict[str, str]:
+    """Write report.json and report.txt; returns their paths. Raises StateError."""
+    folder = ensure_state_dir(report_dir)
+    paths = {"json": folder / "report.json", "text": folder / "report.txt"}
+    write_durably(paths["json"], json.dumps(report, indent=1) + "\n")
+    write_durably(paths["text"], text(report))
+    return {kind: str(path) for kind, path in paths.items()}
+
+
+def read(report_dir: str) -> dict[str, Any] | None:
+    """Read the last report.json, or None where there is none; raises ValueError for anything that is no report."""
+    path = Path(report_dir).expanduser() / "report.json"
+    if not path.is_file():
+        return None
+    report = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(report, dict) or report.get("format") != REPORT_FORMAT:
+        raise ValueError(f"{str(path)!r} is not a report of this collection's version")
+    return report
+
+
+def printable(value: object) -> str:
+    """Make text that came from a machine safe for a terminal: no control or formatting characters, one line."""
+    return "".join(" " if unicodedata.category(letter).startswith("C") else letter for letter in str(value))

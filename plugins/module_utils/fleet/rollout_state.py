@@ -1,0 +1,218 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a rollout remembers on disk: its plan, and for every machine how far it came and which verdict it has.
+
+One file, ``rollout.json``, in the rollout's state folder. It is written whole at each step (temporary file, fsync,
+rename), readable by its owner only, so that a run killed at any moment leaves either the step before or the step after.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+FORMAT = 1
+STATE_FILE = "rollout.json"
+RUNNING, FINISHED, STOPPED = "running", "finished", "stopped"
+
+
+class StateError(Exception):
+    """The state folder cannot be used; the text is one sentence for the user."""
+
+
+@dataclass
+class Record:
+    """One machine of a rollout.
+
+    ``stage`` is ``planned``, ``selected`` (its installation may have been sent from here on) or ``judged``; ``wave``
+    counts from 1 and is None for a machine that was judged when the plan was made. ``install`` is its entry of
+    patch_installation's result, ``before`` and ``after`` are what the guest said, shortened for the report.
+    ``earlier`` is what an earlier rollout sent it for the same release without success.
+    """
+
+    host: str
+    id: str
+    name: str
+    wave: int | None = None
+    stage: str = "planned"
+    product: str | None = None
+    track: str | None = None
+    release: dict[str, Any] | None = None
+    kbs: list[str] = field(default_factory=list)
+    selected_at: str | None = None
+    verdict: str | None = None
+    reason_code: str | None = None
+    reason: str | None = None
+    evidence: list[str] = field(default_factory=list)
+    install: dict[str, Any] | None = None
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+    earlier: dict[str, Any] | None = None
+
+    @property
+    def key(self) -> str:
+        """The ARM ID as it compares: case does not count."""
+        return self.id.lower()
+
+    @property
+    def judged(self) -> bool:
+        return self.verdict is not None
+
+    def judge(self, verdict: str, reason_code: str, reason: str) -> None:
+        """Give this machine its one verdict."""
+        self.stage, self.verdict, self.reason_code, self.reason = "judged", verdict, reason_code, reason
+
+
+@dataclass
+class Wave:
+    """One wave: the ARM IDs (lower case) it was planned with and when it ran (ISO 8601, UTC)."""
+
+    number: int
+    machines: list[str]
+    started: str | None = None
+    finished: str | None = None
+
+
+@dataclass
+class Rollout:
+    """The whole state of one rollout; ``machines`` is keyed by lower-case ARM ID, in plan order.
+
+    ``scope`` are the keys of the machines of the current run: a run under ``--limit`` may continue a part of it.
+
+    ``status`` is ``running``, ``finished`` or ``stopped``; ``stop`` says why it was stopped, with the wave's number.
+    ``resumed`` counts how often a later run took it up again.
+    """
+
+    rollout_id: str
+    started: str
+    updated: str
+    budget: str
+    status: str = RUNNING
+    stop: dict[str, Any] | None = None
+    resumed: int = 0
+    changed: bool = False
+    waves: list[Wave] = field(default_factory=list)
+    scope: list[str] = field(default_factory=list)
+    machines: dict[str, Record] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def wave(self, number: int) -> Wave:
+        return self.waves[number - 1]
+
+    def records(self, hosts: Iterable[str]) -> list[Record]:
+        """The records of *hosts*, in that order; hosts the plan does not know are left out."""
+        by_host = {record.host: record for record in self.machines.values()}
+        return [by_host[host] for host in hosts if host in by_host]
+
+    @property
+    def in_scope(self) -> list[Record]:
+        """The machines of the current run, in plan order."""
+        return [self.machines[key] for key in self.scope]
+
+    def counts(self) -> dict[str, int]:
+        """How many machines of this run have each verdict; one without counts as ``no_verdict``."""
+        counts: dict[str, int] = {}
+        for record in self.in_scope:
+            name = record.verdict or "no_verdict"
+            counts[name] = counts.get(name, 0) + 1
+        return dict(sorted(counts.items()))
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def new_rollout_id(now: datetime) -> str:
+    """A name that sorts by time and is never given twice: ``20260513T010000Z-9f3c``."""
+    return f"{now.strftime('%Y%m%dT%H%M%SZ')}-{secrets.token_hex(2)}"
+
+
+def rollout_from_dict(data: Mapping[str, Any]) -> Rollout:
+    """Inverse of ``Rollout.to_dict``; raises KeyError, TypeError or ValueError for anything else."""
+    if data["format"] != FORMAT:
+        raise ValueError(f"format {data['format']!r} where {FORMAT} is understood")
+    known = {item.name for item in fields(Rollout)}
+    rollout = Rollout(**{name: value for name, value in data.items() if name in known})
+    rollout.waves = [Wave(**wave) for wave in data["waves"]]
+    rollout.machines = {key: Record(**record) for key, record in data["machines"].items()}
+    return rollout
+
+
+def state_path(state_dir: str) -> Path:
+    return Path(state_dir).expanduser() / STATE_FILE
+
+
+def ensure_state_dir(state_dir: str) -> Path:
+    """Create the state folder (0700) where it is missing; raises StateError."""
+    if not state_dir or not state_dir.strip():
+        raise StateError("hotpatch_state_dir is empty; name a folder that survives between runs.")
+    folder = Path(state_dir).expanduser()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"The state folder hotpatch_state_dir={str(folder)!r} cannot be created ({error.strerror}); "
+            "name a folder this user may write to."
+        ) from error
+    return folder
+
+
+def load(state_dir: str) -> Rollout | None:
+    """Read the state, or None where no rollout was ever started here; raises StateError."""
+    path = state_path(state_dir)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StateError(f"The state file {str(path)!r} cannot be read ({error.strerror}).") from error
+    try:
+        return rollout_from_dict(json.loads(text))
+    except (KeyError, TypeError, ValueError) as error:
+        raise StateError(
+            f"The state file {str(path)!r} is not one this collection wrote ({error}); move it away, after making sure "
+            "that no installation it speaks of is still running."
+        ) from error
+
+
+def save(state_dir: str, rollout: Rollout, now: str) -> None:
+    """Write the state durably; raises StateError. *now* is the time of this step (ISO 8601)."""
+    rollout.updated = now
+    write_durably(state_path(state_dir), json.dumps(rollout.to_dict(), indent=1) + "\n")
+
+
+def archive(state_dir: str, rollout: Rollout) -> Path:
+    """Keep a finished rollout's state under its own name, so that the next one does not wipe its evidence."""
+    path = ensure_state_dir(state_dir) / f"rollout-{rollout.rollout_id}.json"
+    write_durably(path, json.dumps(rollout.to_dict(), indent=1) + "\n")
+    return path
+
+
+def write_durably(path: Path, text: str, mode: int = 0o600) -> None:
+    """Replace *path* with *text* so that a crash leaves the old content or the new, never a part; raises StateError."""
+    temporary = ""
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            os.fchmod(stream.fileno(), mode)
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+        temporary = ""
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise StateError(f"{str(path)!r} cannot be written ({error.strerror}).") from error
+    finally:
+        if temporary:
+            os.unlink(temporary)

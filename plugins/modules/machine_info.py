@@ -1,0 +1,181 @@
+#!/usr/bin/python
+# Copyright (c) 2026, winfleet contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads what Azure says of virtual machines."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: machine_info
+short_description: Read the patch settings and state of many Azure virtual machines
+version_added: 0.1.0
+description:
+  - Reads virtual machines with their instance views, and says what matters for hotpatching, namely image, patch
+    settings, power state, VM agent, the last assessment and the last installation, and whether the machine is
+    eligible at all.
+  - One task reads many machines at once. One machine that cannot be read does not hide the others.
+  - A fact that could not be read is told from one that is not there.
+author:
+  - winfleet contributors (@winfleet)
+extends_documentation_fragment:
+  - winfleet.hotpatch.attributes
+  - winfleet.hotpatch.attributes.info_module
+  - winfleet.hotpatch.attributes.fleet
+  - winfleet.hotpatch.action_group
+  - winfleet.hotpatch.azure
+  - winfleet.hotpatch.targets
+  - winfleet.hotpatch.waiting.failures
+options:
+  resource_group:
+    description:
+      - Resource group of the virtual machine O(name); without O(name), all virtual machines of this group are read.
+      - Without it and without O(resource_ids), all virtual machines of O(subscription_id) are read.
+    type: str
+  details:
+    description:
+      - With V(none) only the facts one looks at first are returned, so that the entry of a machine stays under
+        about 600 bytes and the result of a large fleet still fits into an event of AWX.
+    type: str
+    choices: [all, none]
+    default: all
+seealso:
+  - module: winfleet.hotpatch.patch_assessment
+  - module: winfleet.hotpatch.patch_installation
+  - module: winfleet.hotpatch.guest_info
+"""
+
+EXAMPLES = r"""
+- name: Read the machines of the play in one task
+  winfleet.hotpatch.machine_info:
+    resource_ids: "{{ ansible_play_hosts_all | map('extract', hostvars, 'hotpatch_resource_id') | list }}"
+  delegate_to: localhost
+  run_once: true
+  register: fleet
+
+- name: Show who cannot be hotpatched, and why
+  ansible.builtin.debug:
+    msg: "{{ item.name }}: {{ item.eligibility.reasons | map(attribute='text') | join('; ') }}"
+  loop: "{{ fleet.machines | selectattr('outcome', 'eq', 'read') }}"
+  when: item.eligibility.state != 'eligible'
+  loop_control:
+    label: "{{ item.name }}"
+
+- name: Read a whole resource group, shortly
+  winfleet.hotpatch.machine_info:
+    resource_group: rg-app
+    subscription_id: 00000000-0000-0000-0000-000000000000
+    details: none
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+machines:
+  description:
+    - One entry a machine, in the order of O(resource_ids).
+    - Facts are dictionaries of C(state) (V(value), V(absent) or V(unreadable)), C(value) and C(why).
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: ARM ID of the machine.
+      returned: always
+      type: str
+    name:
+      description: Name of the machine.
+      returned: always
+      type: str
+    outcome:
+      description: V(read), or V(failed) when Azure did not show the machine.
+      returned: always
+      type: str
+      sample: read
+    reason:
+      description: Why the machine was not read.
+      returned: when RV(machines[].outcome=failed)
+      type: str
+    error:
+      description: Azure's own error with its code, message, target, details and request ID.
+      returned: when RV(machines[].outcome=failed)
+      type: dict
+    read_at:
+      description: When it was read, in UTC.
+      returned: when RV(machines[].outcome=read)
+      type: str
+      sample: "2026-05-13T01:00:00Z"
+    product:
+      description: V(ws2022), V(ws2025), or null when it is neither or not known.
+      returned: when RV(machines[].outcome=read)
+      type: str
+      sample: ws2025
+    eligibility:
+      description:
+        - Whether the machine can be hotpatched, V(eligible), V(ineligible) or V(unknown), and every reason against it.
+        - With O(details=none) only the state, and the reasons' codes in C(eligibility_codes).
+      returned: when RV(machines[].outcome=read)
+      type: dict
+      sample:
+        state: ineligible
+        reasons:
+          - code: patch_mode
+            text: the patch mode is Manual; hotpatching needs AutomaticByPlatform
+    location:
+      description: Azure region.
+      returned: when RV(machines[].outcome=read)
+      type: str
+      sample: westeurope
+    power_state:
+      description: The fact whether it is V(running), V(deallocated), V(stopped) and so on.
+      returned: always
+      type: dict
+      sample:
+        state: value
+        value: running
+        why: ""
+    patch_settings:
+      description:
+        - The facts C(patch_mode), C(enable_hotpatching), C(assessment_mode), C(reboot_setting) and
+          C(bypass_platform_safety_checks), in ARM's spelling of the values.
+      returned: with O(details=all)
+      type: dict
+    assessment:
+      description: Summary of the last assessment, with counts but no list of patches; null without one.
+      returned: with O(details=all)
+      type: dict
+    installation:
+      description: Summary of the last installation, with counts but no list of patches; null without one.
+      returned: with O(details=all)
+      type: dict
+counts:
+  description: How many machines there are, and how many of each RV(machines[].outcome).
+  returned: always
+  type: dict
+  sample:
+    machines: 12
+    read: 11
+    failed: 1
+duration:
+  description: Seconds it took.
+  returned: always
+  type: float
+msg:
+  description: The counts in words, or why the module failed.
+  returned: always
+  type: str
+  sample: "12 machines: 11 read, 1 failed."
+"""
+
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.argspec import machine_info_spec
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.info import run
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.task import module_main
+
+
+def main() -> None:
+    """Run the module."""
+    module_main(machine_info_spec(), run)
+
+
+if __name__ == "__main__":
+    main()
