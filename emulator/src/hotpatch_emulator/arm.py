@@ -1,0 +1,389 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Azure Resource Manager's front door: token, subscription, limits, API version, role, then the provider.
+
+The order is Azure's: who may not do something is told so before he learns whether the resource exists, and a
+request that is refused as invalid has still cost its tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from hotpatch_emulator import neighbours, throttle
+from hotpatch_emulator.compute import Compute
+from hotpatch_emulator.identity import authorise
+from hotpatch_emulator.settings import Principal
+from hotpatch_emulator.state import VirtualMachine
+from hotpatch_emulator.wire import ArmError, PlainTextError, Reply
+from hotpatch_emulator.world import World
+
+API_VERSIONS = (
+    "2015-06-15", "2016-03-30", "2017-03-30", "2017-12-01", "2018-04-01", "2018-06-01", "2018-10-01", "2019-03-01",
+    "2019-07-01", "2019-12-01", "2020-06-01", "2020-12-01", "2021-03-01", "2021-04-01", "2021-07-01", "2021-11-01",
+    "2022-03-01", "2022-08-01", "2022-11-01", "2023-03-01", "2023-07-01", "2023-09-01", "2024-03-01", "2024-07-01",
+    "2024-11-01", "2025-04-01", "2026-04-01",
+)  # fmt: skip
+_FIRST_WITH = {"assesspatches": "2020-06-01", "installpatches": "2020-12-01"}
+
+_SUB = r"/subscriptions/(?P<sub>[^/]+)"
+_GROUP = _SUB + r"/resourcegroups/(?P<group>[^/]+)"
+_MACHINES = r"/providers/microsoft\.compute/virtualmachines"
+_ONE = _GROUP + _MACHINES + r"/(?P<machine>[^/]+)"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the gateway needs of an HTTP request; ``query`` values are decoded."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    authorization: str | None
+    body: bytes
+
+
+@dataclass
+class Seen:
+    """What became known of a request on its way, for the audit log."""
+
+    principal: str | None = None
+    action: str | None = None
+    resource_id: str | None = None
+    body: Any = None
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A routed request."""
+
+    request: Request
+    parts: Mapping[str, str]
+    principal: Principal
+    now: datetime
+    api_version: str
+
+
+@dataclass(frozen=True)
+class _Route:
+    method: str
+    path: re.Pattern[str]
+    action: str
+    handler: Callable[[_Call, Seen], Reply]
+    policy: throttle.Policy | None = None
+    scope_levels: int | None = None  # how many path segments make up the scope of the permission
+
+
+class Gateway:
+    """Answers requests to the Resource Manager."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._compute = Compute(world)
+        self._routes = self._make_routes()
+
+    def _make_routes(self) -> list[_Route]:
+        compute = "Microsoft.Compute/virtualMachines"
+
+        def route(
+            method: str,
+            path: str,
+            action: str,
+            handler: Callable[[_Call, Seen], Reply],
+            policy: throttle.Policy | None = None,
+            levels: int | None = None,
+        ) -> _Route:
+            return _Route(method, re.compile(path + "/?", re.IGNORECASE), action, handler, policy, levels)
+
+        routes = [
+            route("GET", "/tenants", "", self._tenants),
+            route("GET", "/subscriptions", "", self._subscriptions),
+            route("GET", _SUB, "Microsoft.Resources/subscriptions/read", self._subscription),
+            route("GET", _SUB + "/resourcegroups", "Microsoft.Resources/subscriptions/resourceGroups/read",
+                  self._groups, levels=2),
+            route("GET", _GROUP, "Microsoft.Resources/subscriptions/resourceGroups/read", self._group),
+            route("GET", _SUB + r"/providers/(?P<namespace>[^/]+)", "Microsoft.Resources/subscriptions/read",
+                  self._provider, levels=2),
+            route("GET", _GROUP + r"/providers/microsoft\.network/networkinterfaces/(?P<nic>[^/]+)",
+                  "Microsoft.Network/networkInterfaces/read", self._nic),
+            route("GET", _SUB + r"/providers/microsoft\.compute/locations/(?P<location>[^/]+)/operations/(?P<op>[^/]+)",
+                  "Microsoft.Compute/locations/operations/read", self._poll, throttle.GET_OPERATION, 2),
+            route("GET", _SUB + _MACHINES, f"{compute}/read", self._list_all, throttle.HIGH_COST_GET, 2),
+            route("GET", _GROUP + _MACHINES, f"{compute}/read", self._list_group, throttle.HIGH_COST_GET, 4),
+            route("GET", _ONE, f"{compute}/read", self._get, throttle.LOW_COST_GET),
+            route("GET", _ONE + "/instanceview", f"{compute}/instanceView/read", self._view,
+                  throttle.LOW_COST_GET, 8),
+            route("PATCH", _ONE, f"{compute}/write", self._patch, throttle.UPDATE),
+            route("POST", _ONE + "/(?P<verb>assesspatches|installpatches)", "", self._patching,
+                  throttle.GUEST_PATCH, 8),
+            route("POST", _ONE + "/(?P<verb>restart|start|poweroff)", "", self._power, throttle.UPDATE, 8),
+            route("POST", _ONE + "/(?P<verb>deallocate)", "", self._power, throttle.DELETE, 8),
+        ]  # fmt: skip
+        return routes
+
+    # -- the way in ---------------------------------------------------------------------------------------------
+
+    def answer(self, request: Request, seen: Seen) -> Reply:
+        """Answer a request; refusals come back as replies too."""
+        self._world.agenda.run_due()
+        headers: dict[str, str] = {}
+        try:
+            reply = self._routed(request, seen, headers)
+        except (ArmError, PlainTextError) as error:
+            reply = error.reply()
+        reply.headers = {**headers, **reply.headers}
+        return reply
+
+    def _routed(self, request: Request, seen: Seen, headers: dict[str, str]) -> Reply:
+        now = self._world.clock.now()
+        route, parts = self._match(request)
+        action = _action(route.action, parts)
+        seen.action = action or None
+        if "machine" in parts:
+            known = self._world.fleet.machine(_machine_id(parts))
+            seen.resource_id = known.id if known else _machine_id(parts)
+        principal = self._world.identity.authenticate(request.authorization)
+        seen.principal = principal.name
+        if request.method in ("POST", "PATCH", "PUT"):
+            seen.body = _json(request.body)
+        subscription = self._subscription_of(parts)
+        if subscription is not None:
+            headers.update(self._world.throttle.arm(now, subscription, principal.name, *_arm_class(request)))
+        api_version = request.query.get("api-version", "")
+        _check_api_version(api_version, parts)
+        call = _Call(request, parts, principal, now, api_version)
+        if action:
+            authorise(principal, action, _scope(request.path, route.scope_levels))
+        if route.policy is not None and subscription is not None:
+            headers.update(self._draw(call, route.policy, subscription))
+        return route.handler(call, seen)
+
+    def _match(self, request: Request) -> tuple[_Route, Mapping[str, str]]:
+        known_path = False
+        for route in self._routes:
+            match = route.path.fullmatch(request.path)
+            if match is None:
+                continue
+            known_path = True
+            if route.method == request.method:
+                return route, match.groupdict()
+        if known_path:
+            raise ArmError(
+                405, "HttpMethodNotAllowed", f"The emulator does not implement {request.method} for this resource."
+            )
+        raise ArmError(
+            404,
+            "InvalidResourceType",
+            f"The emulator does not implement the resource type of '{request.path}'.",
+        )
+
+    def _subscription_of(self, parts: Mapping[str, str]) -> str | None:
+        wanted = parts.get("sub")
+        if wanted is None:
+            return None
+        for identifier in self._world.fleet.subscriptions:
+            if identifier.lower() == wanted.lower():
+                return identifier
+        raise ArmError(
+            404,
+            "SubscriptionNotFound",
+            f"The subscription '{wanted}' could not be found.",
+            headers={"x-ms-failure-cause": "gateway"},
+        )
+
+    def _draw(self, call: _Call, policy: throttle.Policy, subscription: str) -> dict[str, str]:
+        """Draw on Compute's buckets: of the machine and of the region where it stands, not where the caller sits."""
+        if "machine" in call.parts:
+            machine = self._machine(call)
+            region, resource = machine.location, machine.key
+        elif "op" in call.parts:
+            operation = self._world.operations.get(call.parts["op"])
+            region = call.parts["location"].lower()
+            resource = operation.machine.key if operation else call.parts["op"].lower()
+        else:
+            region, resource = "global", subscription
+        return self._world.throttle.compute(call.now, policy, subscription, region, resource)
+
+    def _machine(self, call: _Call) -> VirtualMachine:
+        parts = call.parts
+        machine = self._world.fleet.machine(_machine_id(parts))
+        if machine is not None:
+            return machine
+        headers = {"x-ms-failure-cause": "gateway"}
+        if not self._world.fleet.has_group(parts["sub"], parts["group"]):
+            raise ArmError(
+                404,
+                "ResourceGroupNotFound",
+                f"Resource group '{parts['group']}' could not be found.",
+                headers=headers,
+            )
+        raise ArmError(
+            404,
+            "ResourceNotFound",
+            f"The Resource 'Microsoft.Compute/virtualMachines/{parts['machine']}' under resource group "
+            f"'{parts['group']}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
+            headers=headers,
+        )
+
+    # -- handlers: neighbours -----------------------------------------------------------------------------------
+
+    def _tenants(self, _call: _Call, _seen: Seen) -> Reply:
+        return Reply(200, {"value": [neighbours.tenant(self._world.fleet)]})
+
+    def _subscriptions(self, call: _Call, _seen: Seen) -> Reply:
+        """Only those on which the caller has a role."""
+        visible = []
+        for identifier in self._world.fleet.subscriptions:
+            place = f"/subscriptions/{identifier}".lower()
+            if any(not scope or scope.startswith(place) for scope, _patterns in call.principal.grants):
+                visible.append(neighbours.subscription(self._world.fleet, identifier))
+        return Reply(200, {"value": visible, "count": {"type": "Total", "value": len(visible)}})
+
+    def _subscription(self, call: _Call, _seen: Seen) -> Reply:
+        identifier = self._subscription_of(call.parts)
+        return Reply(200, neighbours.subscription(self._world.fleet, str(identifier)))
+
+    def _groups(self, call: _Call, _seen: Seen) -> Reply:
+        subscription = str(self._subscription_of(call.parts))
+        groups: dict[str, list[VirtualMachine]] = {}
+        for machine in self._world.fleet.subscription(subscription):
+            groups.setdefault(machine.resource_group.lower(), []).append(machine)
+        return Reply(200, {"value": [neighbours.resource_group(subscription, found) for found in groups.values()]})
+
+    def _group(self, call: _Call, _seen: Seen) -> Reply:
+        found = self._existing_group(call)
+        return Reply(200, neighbours.resource_group(found[0].subscription_id, found))
+
+    def _existing_group(self, call: _Call) -> list[VirtualMachine]:
+        found = self._world.fleet.group(call.parts["sub"], call.parts["group"])
+        if not found:
+            raise ArmError(
+                404,
+                "ResourceGroupNotFound",
+                f"Resource group '{call.parts['group']}' could not be found.",
+                headers={"x-ms-failure-cause": "gateway"},
+            )
+        return found
+
+    def _provider(self, call: _Call, _seen: Seen) -> Reply:
+        subscription = str(self._subscription_of(call.parts))
+        return Reply(200, neighbours.provider(subscription, call.parts["namespace"], API_VERSIONS))
+
+    def _nic(self, call: _Call, _seen: Seen) -> Reply:
+        wanted = call.parts["nic"].lower()
+        for machine in self._existing_group(call):
+            if wanted == f"{machine.name}vmnic".lower():
+                return Reply(200, neighbours.network_interface(machine))
+        raise ArmError(
+            404,
+            "ResourceNotFound",
+            f"The Resource 'Microsoft.Network/networkInterfaces/{call.parts['nic']}' under resource group "
+            f"'{call.parts['group']}' was not found. For more details please go to "
+            "https://aka.ms/ARMResourceNotFoundFix",
+        )
+
+    # -- handlers: Compute --------------------------------------------------------------------------------------
+
+    def _poll(self, call: _Call, seen: Seen) -> Reply:
+        operation = self._world.operations.get(call.parts["op"])
+        seen.resource_id = operation.machine.id if operation else None
+        return self._world.operations.poll(
+            call.parts["sub"], call.parts["location"], call.parts["op"], call.request.query, call.now
+        )
+
+    def _list_all(self, call: _Call, _seen: Seen) -> Reply:
+        machines = self._world.fleet.subscription(call.parts["sub"])
+        status_only = call.request.query.get("statusOnly", "").lower() == "true"
+        return self._compute.list(machines, call.request.path, call.request.query, call.now, status_only=status_only)
+
+    def _list_group(self, call: _Call, _seen: Seen) -> Reply:
+        machines = self._existing_group(call)
+        return self._compute.list(machines, call.request.path, call.request.query, call.now, status_only=False)
+
+    def _get(self, call: _Call, _seen: Seen) -> Reply:
+        return self._compute.get(self._machine(call), call.request.query, call.now)
+
+    def _view(self, call: _Call, _seen: Seen) -> Reply:
+        return self._compute.instance_view(self._machine(call), call.now)
+
+    def _patch(self, call: _Call, seen: Seen) -> Reply:
+        return self._compute.update(self._machine(call), seen.body, call.api_version, call.now, call.principal.name)
+
+    def _patching(self, call: _Call, seen: Seen) -> Reply:
+        machine = self._machine(call)
+        if call.parts["verb"].lower() == "assesspatches":
+            return self._compute.assess_patches(machine, call.api_version, call.now, call.principal.name)
+        return self._compute.install_patches(machine, seen.body, call.api_version, call.now, call.principal.name)
+
+    def _power(self, call: _Call, _seen: Seen) -> Reply:
+        verb = _VERBS[call.parts["verb"].lower()]
+        return self._compute.power(verb, self._machine(call), call.api_version, call.now, call.principal.name)
+
+
+_VERBS = {
+    name.lower(): name for name in ("assessPatches", "installPatches", "restart", "start", "powerOff", "deallocate")
+}
+
+
+def _action(action: str, parts: Mapping[str, str]) -> str:
+    if "verb" not in parts:
+        return action
+    return f"Microsoft.Compute/virtualMachines/{_VERBS[parts['verb'].lower()]}/action"
+
+
+def _machine_id(parts: Mapping[str, str]) -> str:
+    return (
+        f"/subscriptions/{parts['sub']}/resourceGroups/{parts['group']}"
+        f"/providers/Microsoft.Compute/virtualMachines/{parts['machine']}"
+    )
+
+
+def _scope(path: str, levels: int | None) -> str:
+    segments = path.strip("/").split("/")
+    return "/" + "/".join(segments if levels is None else segments[:levels])
+
+
+def _arm_class(request: Request) -> tuple[str, str]:
+    """The bucket class and the operation as the 429 names it: upper case, without the names."""
+    kind = {"GET": "reads", "HEAD": "reads", "DELETE": "deletes"}.get(request.method, "writes")
+    segments = request.path.strip("/").upper().split("/")
+    names = [segment for index, segment in enumerate(segments) if index % 2 == 0 or "." in segment]
+    return kind, f"{request.method}/{'/'.join(names)}"
+
+
+def _check_api_version(given: str, parts: Mapping[str, str]) -> None:
+    if not given:
+        raise ArmError(
+            400,
+            "MissingApiVersionParameter",
+            "The api-version query parameter (?api-version=) is required for all requests.",
+        )
+    if "machine" not in parts:
+        return
+    first = _FIRST_WITH.get(parts.get("verb", "").lower(), API_VERSIONS[0])
+    if given not in API_VERSIONS or given < first:
+        supported = ", ".join(version for version in API_VERSIONS if version >= first)
+        raise ArmError(
+            400,
+            "NoRegisteredProviderFound",
+            f"No registered resource provider found for API version '{given}' for type 'virtualMachines'. The "
+            f"supported api-versions are '{supported}'.",
+        )
+
+
+def _json(body: bytes) -> Any:
+    if not body.strip():
+        return None
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise ArmError(
+            400,
+            "InvalidRequestContent",
+            f"The request content was invalid and could not be deserialized: '{error}'.",
+        ) from None

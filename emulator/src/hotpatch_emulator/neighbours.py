@@ -1,0 +1,98 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What clients look at on their way to a machine: subscriptions, resource groups, providers, network interfaces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hotpatch_emulator.state import Fleet, VirtualMachine
+from hotpatch_emulator.vm_body import nic_id
+
+
+def subscription(fleet: Fleet, subscription_id: str) -> dict[str, Any]:
+    return {
+        "id": f"/subscriptions/{subscription_id}",
+        "authorizationSource": "RoleBased",
+        "managedByTenants": [],
+        "subscriptionId": subscription_id,
+        "tenantId": fleet.tenant_id,
+        "displayName": fleet.subscriptions[subscription_id],
+        "state": "Enabled",
+        "subscriptionPolicies": {
+            "locationPlacementId": "Public_2014-09-01",
+            "quotaId": "PayAsYouGo_2014-09-01",
+            "spendingLimit": "Off",
+        },
+    }
+
+
+def resource_group(subscription_id: str, machines: list[VirtualMachine]) -> dict[str, Any]:
+    first = machines[0]
+    return {
+        "id": f"/subscriptions/{subscription_id}/resourceGroups/{first.resource_group}",
+        "name": first.resource_group,
+        "type": "Microsoft.Resources/resourceGroups",
+        "location": first.location,
+        "properties": {"provisioningState": "Succeeded"},
+    }
+
+
+def tenant(fleet: Fleet) -> dict[str, Any]:
+    return {
+        "id": f"/tenants/{fleet.tenant_id}",
+        "tenantId": fleet.tenant_id,
+        "countryCode": "DE",
+        "displayName": "Rehearsal",
+        "tenantCategory": "Home",
+    }
+
+
+def provider(subscription_id: str, namespace: str, api_versions: tuple[str, ...]) -> dict[str, Any]:
+    types = {
+        "microsoft.compute": ["virtualMachines", "locations/operations"],
+        "microsoft.network": ["networkInterfaces"],
+    }.get(namespace.lower(), [])
+    return {
+        "id": f"/subscriptions/{subscription_id}/providers/{namespace}",
+        "namespace": namespace,
+        "registrationPolicy": "RegistrationRequired",
+        "registrationState": "Registered",
+        "resourceTypes": [
+            {"resourceType": name, "locations": [], "apiVersions": list(reversed(api_versions)), "capabilities": "None"}
+            for name in types
+        ],
+    }
+
+
+def network_interface(machine: VirtualMachine) -> dict[str, Any]:
+    """The interface of a machine; its private address is the guest's loopback address."""
+    identifier = nic_id(machine)
+    return {
+        "name": f"{machine.name}VMNic",
+        "id": identifier,
+        "type": "Microsoft.Network/networkInterfaces",
+        "location": machine.location,
+        "properties": {
+            "provisioningState": "Succeeded",
+            "primary": True,
+            "enableIPForwarding": False,
+            "enableAcceleratedNetworking": False,
+            "macAddress": "00-0D-3A-00-00-01",
+            "ipConfigurations": [
+                {
+                    "name": "ipconfig1",
+                    "id": f"{identifier}/ipConfigurations/ipconfig1",
+                    "properties": {
+                        "provisioningState": "Succeeded",
+                        "primary": True,
+                        "privateIPAddress": machine.guest.address,
+                        "privateIPAllocationMethod": "Dynamic",
+                        "privateIPAddressVersion": "IPv4",
+                    },
+                }
+            ],
+            "dnsSettings": {"dnsServers": [], "appliedDnsServers": []},
+            "virtualMachine": {"id": machine.id},
+        },
+    }

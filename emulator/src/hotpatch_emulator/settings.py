@@ -1,0 +1,108 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a fleet file can set besides machines: switches, scripts, principals and their roles."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Range = tuple[float, float]
+
+
+class FleetError(ValueError):
+    """The fleet file cannot be used; one sentence that names the place and the value."""
+
+
+@dataclass(frozen=True)
+class Switches:
+    """What nobody has seen Azure do, or what differs from time to time; the defaults are the least favourable.
+
+    Ranges are emulated minutes or seconds, as their names say, and are drawn from by seed.
+    """
+
+    platform_patches_by_itself: bool = True
+    platform_within_days: float = 30
+    platform_not_before_hours: float = 0
+    enrolment_delay_minutes: Range = (20, 180)
+    patch_status_lag_minutes: Range = (0, 5)
+    hotpatch_reboot_behavior: str = "NeverReboots"
+    conflict_code: str = "OperationNotAllowed"
+    stopped_machine: str = "accepted_then_failed"
+    rebuilt_poll_url: str = "not_found"
+    operation_kept_minutes: float = 240
+    unselected_state: str = "Excluded"
+    install_failure: str = "patch"
+    reboot_setting_of: str = "model"
+    throttle_body: str = "text_for_polls"
+    buckets: str = "smaller_than_documented"
+    bucket_sizes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    others_draw_percent: float = 20
+    page_size: int = 50
+    list_expand: str = "refused_without_filter"
+    assess_minutes: Range = (1.6, 2.6)
+    install_minutes: Range = (4, 9)
+    restart_down_seconds: Range = (90, 240)
+    agent_silence_minutes: float = 25
+    update_seconds: Range = (8, 40)
+    token_lifetime_seconds: int = 3599
+
+
+@dataclass(frozen=True)
+class Script:
+    """What a machine does out of the ordinary."""
+
+    reboot_behavior: str | None = None
+    offer_hidden: bool = False
+    assess_outcome: str = "Succeeded"
+    assess_minutes: float | None = None
+    install_outcome: str = "Succeeded"
+    restarts: bool = False
+    install_minutes: float | None = None
+    platform_after_minutes: float | None = None
+    winrm: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Somebody who may ask: a service principal or, with ``managed_identity``, the identity of the control node.
+
+    ``grants`` are (scope, action patterns); the empty scope is every subscription.
+    """
+
+    name: str
+    client_id: str
+    object_id: str
+    secret: str
+    managed_identity: bool
+    grants: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+# What each role allows, as action patterns; "*" matches any run of characters as in Azure's role definitions.
+ROLES: dict[str, tuple[str, ...]] = {
+    "Reader": ("*/read",),
+    "Virtual Machine Contributor": (
+        "*/read",
+        "Microsoft.Compute/virtualMachines/*",
+        "Microsoft.Compute/locations/*",
+    ),
+    "Patch Operator": (
+        "Microsoft.Resources/subscriptions/read",
+        "Microsoft.Resources/subscriptions/resourceGroups/read",
+        "Microsoft.Compute/virtualMachines/read",
+        "Microsoft.Compute/virtualMachines/instanceView/read",
+        "Microsoft.Compute/virtualMachines/assessPatches/action",
+        "Microsoft.Compute/virtualMachines/installPatches/action",
+        "Microsoft.Compute/locations/operations/read",
+    ),
+    "Contributor": ("*",),
+}
+
+
+def make_secret(length: int = 40) -> str:
+    """A secret as Azure's generator makes them: no quote or blank that would need care in a shell or YAML."""
+    alphabet = string.ascii_letters + string.digits + "-_~."
+    return secrets.choice(string.ascii_letters) + "".join(secrets.choice(alphabet) for _ in range(length - 1))
