@@ -1,0 +1,35 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The project's verbs. Each one sets up what it needs under .build/ and nothing outside it.
+
+PYTHON ?= python3
+
+.DEFAULT_GOAL := help
+.PHONY: help rehearsal rehearsal-stop test lint unit foreign-az docs clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+rehearsal: ## roll a release out over a dozen machines of the embedded Azure; again: nothing changes
+	@$(PYTHON) tools/rehearsal.py run
+
+rehearsal-stop: ## end the embedded Azure that a rehearsal left running, and forget its state
+	@$(PYTHON) tools/rehearsal.py stop
+
+test: ## every gate, as CI runs them
+	@$(PYTHON) tools/gates.py
+
+lint: ## only linters, types, arrows and formats
+	@$(PYTHON) tools/gates.py lint
+
+unit: ## only the unit tests
+	@$(PYTHON) tools/gates.py unit
+
+foreign-az: ## let the az CLI judge the embedded Azure (installs azure-cli under .build/)
+	@$(PYTHON) tools/foreign_az.py
+
+docs: ## build the documentation site into .build/docs
+	@$(PYTHON) tools/docs.py
+
+clean: rehearsal-stop ## remove everything that these verbs made
+	@rm -rf .build

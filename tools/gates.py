@@ -1,0 +1,201 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the gates: all of them, or those of one verb (`lint`, `unit`) or one name; prints totals and what was skipped.
+
+Gates that only read run two at a time; those that start emulators and judge time run alone, after them. The exit
+code is 0 only when every gate passed. The last line is `N passed, N failed, N skipped`, counted in tests where a
+gate is made of tests, and as one where it is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+import sanity
+from environments import BUILD, COLLECTIONS, FLOOR, ROOT, TEST, SetupError, ensure, process_environment
+
+LOGS = BUILD / "logs"
+FULL_NAME = "ansible_collections.winfleet.hotpatch"
+
+
+@dataclass
+class Outcome:
+    """What one gate counted; `skipped` holds one sentence for each thing it left out."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: list[str] = field(default_factory=list)
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One gate: `run` does it, the make target `verb` includes it, `alone` keeps others from running beside it."""
+
+    name: str
+    verb: str
+    run: Callable[[], Outcome]
+    alone: bool = False
+
+
+def command(name: str, *arguments: str, cwd: Path = ROOT, **extra: str) -> Callable[[], Outcome]:
+    """A gate that is one command of the test environment and passes with exit code 0."""
+
+    def run() -> Outcome:
+        bin_folder = ensure(TEST)
+        code, text = _execute(name, [str(bin_folder / arguments[0]), *arguments[1:]], bin_folder, cwd, **extra)
+        return Outcome(passed=int(code == 0), failed=int(code != 0), text=text)
+
+    return run
+
+
+def pytests(name: str, *paths: str, floor: bool = False, cwd: Path = ROOT) -> Callable[[], Outcome]:
+    """A gate of pytest tests, in the newest environment or in that of the oldest supported versions."""
+
+    def run() -> Outcome:
+        try:
+            bin_folder = ensure(FLOOR if floor else TEST)
+        except SetupError as problem:
+            if floor and "was not found" in str(problem):
+                return Outcome(skipped=[f"{name}: {problem}"])
+            raise
+        report = LOGS / f"{name}.xml"
+        report.unlink(missing_ok=True)
+        pytest = [str(bin_folder / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}"]
+        code, text = _execute(name, [*pytest, *paths], bin_folder, cwd, PYTHONPATH=str(COLLECTIONS))
+        return _count(name, code, text, report)
+
+    return run
+
+
+def _count(name: str, code: int, text: str, report: Path) -> Outcome:
+    if not report.is_file():
+        return Outcome(failed=1, text=text)
+    outcome = Outcome(text=text)
+    for case in ElementTree.parse(report).iter("testcase"):
+        if case.find("failure") is not None or case.find("error") is not None:
+            outcome.failed += 1
+        elif (skip := case.find("skipped")) is not None:
+            outcome.skipped.append(f"{name}: {case.get('name')}: {skip.get('message')}")
+        else:
+            outcome.passed += 1
+    if code not in (0, 1) or (code == 1 and not outcome.failed) or not (outcome.passed or outcome.skipped):
+        outcome.failed += 1
+    return outcome
+
+
+def sanity_gate(floor: bool) -> Callable[[], Outcome]:
+    """ansible-test sanity on a clean copy of the tree, without an ignore file."""
+
+    def run() -> Outcome:
+        name = "sanity-2.16" if floor else "sanity"
+        try:
+            bin_folder = ensure(FLOOR if floor else TEST)
+        except SetupError as problem:
+            if floor and "was not found" in str(problem):
+                return Outcome(skipped=[f"{name}: {problem}"])
+            raise
+        environ = process_environment(bin_folder)
+        staged, environ = sanity.stage(name, bin_folder, environ)
+        code, text = _execute(name, sanity.command(bin_folder), bin_folder, staged, **environ)
+        # The rest is the making of its environments, and is in the log.
+        text = "\n".join(line for line in text.splitlines() if line.startswith(("ERROR", "FATAL")))
+        return Outcome(passed=int(code == 0), failed=int(code != 0), text=text)
+
+    return run
+
+
+def _execute(name: str, arguments: list[str], bin_folder: Path, cwd: Path, **extra: str) -> tuple[int, str]:
+    done = subprocess.run(
+        arguments,
+        cwd=cwd,
+        env=process_environment(bin_folder, **extra),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    (LOGS / f"{name}.log").write_text(done.stdout, encoding="utf-8")
+    return done.returncode, done.stdout
+
+
+GATES = [
+    Gate("ruff", "lint", command("ruff", "ruff", "check", "--no-cache", ".")),
+    Gate("mypy-plugins", "lint", command("mypy-plugins", "mypy", "-p", f"{FULL_NAME}.plugins")),
+    Gate("mypy-emulator", "lint", command("mypy-emulator", "mypy", "-p", "hotpatch_emulator")),
+    Gate("mypy-tools", "lint", command("mypy-tools", "mypy", "tools", "tests/conformance", "tests/integration")),
+    Gate("arrows", "lint", command("arrows", "lint-imports", "--no-cache", PYTHONPATH=str(COLLECTIONS))),
+    Gate("yamllint", "lint", command("yamllint", "yamllint", "--strict", ".")),
+    Gate("changelog", "lint", command("changelog", "antsibull-changelog", "lint")),
+    Gate("docs", "lint", command("docs", "antsibull-docs", "lint-collection-docs", "--plugin-docs", ".")),
+    Gate("ansible-lint", "lint", command("ansible-lint", "ansible-lint", "--profile", "production", "--offline")),
+    Gate("units", "unit", pytests("units", "tests/unit")),
+    Gate("units-2.16", "unit", pytests("units-2.16", "tests/unit", floor=True)),
+    Gate("emulator", "unit", pytests("emulator", "tests", cwd=ROOT / "emulator")),
+    Gate("sanity", "test", sanity_gate(floor=False)),
+    Gate("sanity-2.16", "test", sanity_gate(floor=True)),
+    Gate("conformance", "test", pytests("conformance", "tests/conformance"), alone=True),
+    Gate("integration", "test", pytests("integration", "tests/integration"), alone=True),
+    Gate("integration-2.16", "test", pytests("integration-2.16", "tests/integration", floor=True), alone=True),
+    Gate("molecule", "test", command("molecule", "molecule", "test", "--all", cwd=ROOT / "extensions"), alone=True),
+]
+
+
+def run_gate(gate: Gate) -> Outcome:
+    """Runs one gate and prints its line, and its whole output when it failed."""
+    started = time.monotonic()
+    try:
+        outcome = gate.run()
+    except SetupError as problem:
+        outcome = Outcome(failed=1, text=str(problem))
+    word = "FAILED" if outcome.failed else "passed" if outcome.passed else "skipped"
+    counts = f"{outcome.passed:5} passed {outcome.failed:3} failed"
+    lines = [f"{gate.name:18} {word:8} {counts} {time.monotonic() - started:6.1f} s"]
+    if outcome.failed:
+        lines.append(outcome.text.rstrip())
+    print("\n".join(lines), flush=True)
+    return outcome
+
+
+def main() -> int:
+    """Parses the command line and runs what it asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("wanted", nargs="*", help="a verb (lint, unit) or names of gates; nothing means all")
+    wanted = parser.parse_args().wanted
+    known = {gate.name for gate in GATES} | {gate.verb for gate in GATES}
+    if unknown := [name for name in wanted if name not in known]:
+        parser.error(f"unknown: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    chosen = [gate for gate in GATES if not wanted or gate.name in wanted or gate.verb in wanted]
+    LOGS.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    try:
+        ensure(TEST)
+    except SetupError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    beside = [gate for gate in chosen if not gate.alone]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        outcomes = list(pool.map(run_gate, beside))
+    outcomes += [run_gate(gate) for gate in chosen if gate.alone]
+    skipped = [sentence for outcome in outcomes for sentence in outcome.skipped]
+    if skipped:
+        print("\nSkipped:")
+        print("\n".join(f"  {sentence}" for sentence in skipped))
+    failed = sum(outcome.failed for outcome in outcomes)
+    print(f"\nAll that was asked took {time.monotonic() - started:.0f} s; logs are in {LOGS.relative_to(ROOT)}/.")
+    print(f"{sum(outcome.passed for outcome in outcomes)} passed, {failed} failed, {len(skipped)} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`make rehearsal`: a whole rollout over the dozen machines of the embedded Azure, then what became of each machine.
+
+The embedded Azure is started if none runs in .build/rehearsal, and stays up: the second rehearsal finds the fleet as
+the first one left it, and changes nothing. Between rehearsals its time runs no faster than ours, so that a month does
+not pass over a coffee.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import emulator_process
+from environments import BUILD, REHEARSAL, ROOT, SetupError, ensure, process_environment
+
+FLEET = ROOT / "emulator" / "fleets" / "dozen.yml"
+RUN_DIR = BUILD / "rehearsal"
+STATE_DIR = RUN_DIR / "state"
+# Once a machine is patched, the next rollout finds it so; whatever its last verdict was, nothing is left to do.
+SETTLED = {"patched", "patched_restarted_as_planned", "restarted_unexpectedly"}
+
+
+def run() -> int:
+    """Starts or finds the embedded Azure, rolls out, and compares the report with what the fleet file expects."""
+    bin_folder = ensure(REHEARSAL)
+    running = emulator_process.find(RUN_DIR)
+    again = running is not None and (STATE_DIR / "report.json").is_file()
+    if running is None:
+        clear()
+        print("Starting the embedded Azure with a dozen machines ...", flush=True)
+        running = emulator_process.start(bin_folder, FLEET, RUN_DIR)
+    else:
+        print("The embedded Azure is still up from the last rehearsal.", flush=True)
+    clock = RUN_DIR / "speed"
+    if clock.is_file():
+        running.control("/emulator/clock", "PUT", {"rate": float(clock.read_text(encoding="utf-8"))})
+    else:
+        clock.write_text(str(running.control("/emulator/clock")["rate"]), encoding="utf-8")
+    try:
+        code = roll_out(bin_folder, running)
+    finally:
+        running.control("/emulator/clock", "PUT", {"rate": 1.0})
+    report_file = STATE_DIR / "report.json"
+    if code != 0 or not report_file.is_file():
+        print(f"The rollout ended with code {code}; the embedded Azure is still up: {RUN_DIR}", file=sys.stderr)
+        return code or 1
+    return judge(json.loads(report_file.read_text(encoding="utf-8")), expectations(bin_folder), again)
+
+
+def roll_out(bin_folder: Path, running: emulator_process.Emulator) -> int:
+    """Runs the playbook as a user would: the emulator's environment, its inventory, and two variables of our own."""
+    # Some of the dozen end badly on purpose; the budget lets the rollout go on past them.
+    variables = {
+        "hotpatch_state_dir": str(STATE_DIR),
+        "hotpatch_report_dir": str(STATE_DIR),
+        "hotpatch_error_budget": "100%",
+    }
+    command = [
+        str(bin_folder / "ansible-playbook"),
+        "winfleet.hotpatch.rollout",
+        "-i",
+        str(running.inventory),
+        "-e",
+        json.dumps(variables),
+    ]
+    print("ansible-playbook winfleet.hotpatch.rollout -i inventory.yml", flush=True)
+    environ = process_environment(bin_folder, **running.environment())
+    return subprocess.run(command, cwd=RUN_DIR, env=environ, check=False).returncode
+
+
+def expectations(bin_folder: Path) -> dict[str, str]:
+    """The verdict that the fleet file expects for each machine, by name."""
+    # PyYAML is in the rehearsal's environment, not in the interpreter that runs this.
+    code = (
+        "import json, sys, yaml; fleet = yaml.safe_load(open(sys.argv[1], encoding='utf-8'));"
+        "print(json.dumps({machine['name']: machine['expect']['verdict'] for machine in fleet['machines']}))"
+    )
+    command = [str(bin_folder / "python"), "-c", code, str(FLEET)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    expected: dict[str, str] = json.loads(done.stdout)
+    return expected
+
+
+def judge(report: dict[str, Any], expected: dict[str, str], again: bool) -> int:
+    """Prints whether each machine ended as the fleet file says, and where the report is; 0 when all did."""
+    found = {machine["name"]: machine["verdict"] for machine in report["machines"]}
+    wrong = []
+    for name, verdict in expected.items():
+        allowed = {verdict} | ({"already_current"} if again and verdict in SETTLED else set())
+        if found.get(name) not in allowed:
+            wrong.append(f"{name} ended as {found.get(name, 'absent')}, expected {' or '.join(sorted(allowed))}")
+    wrong += [f"{name} is not in the fleet file" for name in found.keys() - expected.keys()]
+    if again and report["changed"]:
+        wrong.append("a second rehearsal changed something")
+    print(f"\nReport: {_shown(STATE_DIR / 'report.txt')} and report.json beside it.")
+    print(f"The embedded Azure's own log of what was done: {_shown(RUN_DIR / 'audit.jsonl')}")
+    if wrong:
+        print("\nNot as the fleet file expects:")
+        print("\n".join(f"  {sentence}" for sentence in wrong))
+        return 1
+    if again:
+        print("Nothing was changed: every machine is as the last rehearsal left it.")
+    else:
+        print(f"All {len(expected)} machines ended as the fleet file expects. Run it again: nothing will change.")
+    print("The embedded Azure stays up for that; `make rehearsal-stop` ends it.")
+    return 0
+
+
+def clear() -> None:
+    """Forgets the last rehearsal: the fleet is new, so is the rollout's state."""
+    shutil.rmtree(RUN_DIR, ignore_errors=True)
+
+
+def stop() -> int:
+    """Ends the embedded Azure, if it runs, and forgets the rehearsal."""
+    if emulator_process.stop(RUN_DIR):
+        print("The embedded Azure of the rehearsal was ended.")
+    clear()
+    return 0
+
+
+def _shown(path: Path) -> str:
+    return os.path.relpath(path, Path.cwd())
+
+
+def main(arguments: list[str]) -> int:
+    """`run` or `stop`."""
+    verbs = {"run": run, "stop": stop}
+    if len(arguments) != 1 or arguments[0] not in verbs:
+        print("usage: rehearsal.py run | stop", file=sys.stderr)
+        return 2
+    try:
+        return verbs[arguments[0]]()
+    except (SetupError, emulator_process.EmulatorError) as problem:
+        print(problem, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
