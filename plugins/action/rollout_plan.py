@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import rollout_plan, rollout_report, rollout_state
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.lock import FolderLock, private_folder
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_options import ROLLOUT_PLAN
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_state import Rollout
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import RolloutAction
 
@@ -17,19 +18,7 @@ from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action i
 class ActionModule(RolloutAction):
     """C(winfleet.hotpatch.rollout_plan)."""
 
-    SPEC = {
-        "phase": {"type": "str", "choices": ["targets", "plan"], "required": True},
-        "hosts": {"type": "list", "elements": "str", "default": []},
-        "ids": {"type": "dict", "default": {}},
-        "machines": {"type": "list", "elements": "dict", "default": []},
-        "wave_sizes": {"type": "list", "elements": "str", "default": ["1", "25%", "100%"]},
-        "error_budget": {"type": "str", "default": "0"},
-        "kb_numbers": {"type": "list", "elements": "str", "default": []},
-        "preflight_overrides": {"type": "list", "elements": "str", "default": []},
-        "retry": {"type": "bool", "default": False},
-        "state_dir": {"type": "path"},
-        "print_only": {"type": "bool", "default": False},
-    }
+    SPEC = ROLLOUT_PLAN
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         return self._targets(options) if options["phase"] == "targets" else self._plan(options)

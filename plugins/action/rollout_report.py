@@ -13,18 +13,14 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.verdicts import COUNTS_AGAINST_BUDGET
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import rollout_report, rollout_state
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.lock import FolderLock
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_options import ROLLOUT_REPORT
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import RolloutAction
 
 
 class ActionModule(RolloutAction):
     """C(winfleet.hotpatch.rollout_report)."""
 
-    SPEC = {
-        "state_dir": {"type": "path", "required": True},
-        "report_dir": {"type": "path"},
-        "rollout_id": {"type": "str"},
-        "print_only": {"type": "bool", "default": False},
-    }
+    SPEC = ROLLOUT_REPORT
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         report_dir = options["report_dir"] or options["state_dir"]

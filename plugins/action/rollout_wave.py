@@ -1,11 +1,11 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Take one wave of a rollout through its decisions: preflight, select, judge."""
+"""Take one wave of a rollout through its decisions (preflight, select, judge), or verify machines outside of one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -16,9 +16,16 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest imp
     unreachable_guest,
 )
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.machine import Machine
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import rollout_report, rollout_state, rollout_wave
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import (
+    rollout_report,
+    rollout_state,
+    rollout_verify,
+    rollout_wave,
+)
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_journal import read_journal
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_options import ROLLOUT_WAVE
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_plan import machines_by_key
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_releases import Releases
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_state import Record, Rollout
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_wave import Preflight, WaveRun
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import RolloutAction
@@ -30,22 +37,11 @@ LOOK_AGAIN_SECONDS = 30
 class ActionModule(RolloutAction):
     """C(winfleet.hotpatch.rollout_wave)."""
 
-    SPEC = {
-        "phase": {"type": "str", "choices": ["preflight", "select", "judge"], "required": True},
-        "plan": {"type": "dict", "required": True},
-        "hosts": {"type": "list", "elements": "str", "required": True},
-        "machines": {"type": "dict", "default": {}},
-        "preflight": {"type": "dict", "default": {}},
-        "assessments": {"type": "dict", "default": {}},
-        "installations": {"type": "dict", "default": {}},
-        "guest_variable": {"type": "str"},
-        "guest_timeout": {"type": "int", "default": 900},
-        "proof": {"type": "str", "choices": ["guest", "azure"], "default": "guest"},
-        "preflight_overrides": {"type": "list", "elements": "str", "default": []},
-        "exclude_kbs_requiring_reboot": {"type": "bool", "default": True},
-    }
+    SPEC = ROLLOUT_WAVE
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        if options["phase"] == "verify":
+            return self._verify(options)
         self._rollout = self._load(options)
         wave = rollout_wave.open_wave(
             self._rollout,
@@ -81,7 +77,9 @@ class ActionModule(RolloutAction):
         trouble = trouble_of(options["machines"], "reading the machines from Azure")
         going = Preflight()
         if not trouble:
-            going = rollout_wave.preflight(wave, self._machines(options), self._guests(options, wave.open))
+            going = rollout_wave.preflight(
+                wave, self._machines(options), self._guests(options, [record.host for record in wave.open])
+            )
         left = [record for record in wave.records if record.judged and record.host not in before]
         self._tell(wave, f"{len(going.start)} may start, {len(going.join) + len(going.done)} are under way", left)
         return {
@@ -126,7 +124,7 @@ class ActionModule(RolloutAction):
             entries(options["installations"]),
             trouble,
             self._machines(options),
-            self._guests(options, [record for record in wave.open if record.stage == "selected"]),
+            self._guests(options, [record.host for record in wave.open if record.stage == "selected"]),
         )
         stop = rollout_wave.gate(wave, trouble)
         fresh = [record for record in wave.records if record.host not in before]
@@ -134,14 +132,37 @@ class ActionModule(RolloutAction):
         verdicts = {record.host: record.verdict for record in wave.records}
         return {"stop": stop is not None, "verdicts": verdicts, "msg": stop["reason"] if stop else "The gate is open."}
 
+    def _verify(self, options: dict[str, Any]) -> dict[str, Any]:
+        ids = options["plan"].get("ids") or {}
+        machines = self._machines(options)
+        guests = self._guests(options, options["hosts"])
+        releases = Releases(self.clock.now(), options["kb_numbers"])
+        overrides = options["preflight_overrides"]
+        rows = [
+            rollout_verify.verify(host, machines[key], guests.get(host), releases, overrides)
+            for host, key in ((host, str(ids.get(host)).lower()) for host in options["hosts"])
+            if key in machines
+        ]
+        words = {True: "yes", False: "no", None: "not known"}
+        table = [
+            tuple(
+                rollout_report.printable(cell)
+                for cell in (row["host"], row["state"], words[row["restarted"]], row["track"], row["reason"])
+            )
+            for row in rows
+        ]
+        self.say(["", *rollout_report.columns(("MACHINE", "STATE", "RESTARTED", "TRACK", "REASON"), table), ""])
+        current = sum(row["state"] == rollout_verify.AT_RELEASE for row in rows)
+        msg = f"{current} of {len(options['hosts'])} machines are at the current release."
+        return {"changed": False, "machines": rows, "current": current, "msg": msg}
+
     def _machines(self, options: dict[str, Any]) -> dict[str, Machine]:
         return machines_by_key(options["machines"].get("machines") or [])
 
-    def _guests(self, options: dict[str, Any], records: Iterable[Record]) -> dict[str, GuestFacts]:
+    def _guests(self, options: dict[str, Any], wanted: Sequence[str]) -> dict[str, GuestFacts]:
         """This stage's readings by host; a host whose reading broke counts as one that did not answer."""
         if options["proof"] == "azure":
             return {}
-        wanted = [record.host for record in records]
         found = self.of_hosts(wanted, options["guest_variable"])
         guests = {}
         for host in wanted:

@@ -1,1 +1,175 @@
 #!/usr/bin/python
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of rollout_plan; the action plugin of the same name does the work on the control node."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout_plan
+short_description: Plan a rollout of the current hotpatch release in waves
+version_added: "0.1.0"
+author:
+  - winfleet contributors (@winfleet)
+description:
+  - A part of the playbook C(winfleet.hotpatch.rollout), which is what to run. It is described here for those who build
+    a playbook of their own from the stages of the role C(winfleet.hotpatch.rollout).
+  - Phase V(targets) finds the ARM ID of each host.
+  - Phase V(plan) leaves out the machines that Azure says cannot be patched now, with the reason, and cuts the others
+    into waves. It takes the lock of the state folder for the running C(ansible-playbook), and writes the plan there.
+  - A rollout that was interrupted is taken up again. Its machines keep their verdicts and their waves.
+options:
+  phase:
+    description: What to do.
+    type: str
+    choices: [targets, plan]
+    required: true
+  hosts:
+    description: For O(phase=targets), the inventory names of the hosts, in the order they are to be taken.
+    type: list
+    elements: str
+    default: []
+  ids:
+    description: For O(phase=plan), the RV(ids) of the phase before.
+    type: dict
+    default: {}
+  machines:
+    description: For O(phase=plan), the C(machines) that M(winfleet.hotpatch.machine_info) returned.
+    type: list
+    elements: dict
+    default: []
+  wave_sizes:
+    description:
+      - Size of each wave, as a number of machines or a percentage of all machines that can start. The last size is
+        repeated.
+    type: list
+    elements: str
+    default: ["1", "25%", "100%"]
+  error_budget:
+    description:
+      - How many machines, or which percentage of those with a wave, may end badly before no further wave is started.
+    type: str
+    default: "0"
+  kb_numbers:
+    description: KBs to install in place of what the release calendar says.
+    type: list
+    elements: str
+    default: []
+  preflight_overrides:
+    description: Codes of eligibility rules that do not count.
+    type: list
+    elements: str
+    default: []
+  retry:
+    description: Install again where an earlier rollout of the same release sent an installation that ended badly.
+    type: bool
+    default: false
+  state_dir:
+    description: For O(phase=plan), the folder of the state, the journal and the lock.
+    type: path
+  print_only:
+    description: Only print the plan; take no lock and write nothing. Check mode does the same.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - winfleet.hotpatch.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The plan is printed; no lock is taken and nothing is written.
+  diff_mode:
+    support: N/A
+    details:
+      - Only files of the collection itself are written.
+  idempotent:
+    support: full
+  action:
+    support: full
+    details:
+      - The action plugin does all the work on the control node; no connection to the host is opened.
+  async:
+    support: none
+seealso:
+  - module: winfleet.hotpatch.rollout_wave
+  - module: winfleet.hotpatch.rollout_report
+"""
+
+EXAMPLES = r"""
+- name: Find the machines
+  winfleet.hotpatch.rollout_plan:
+    phase: targets
+    hosts: "{{ ansible_play_hosts_all }}"
+  run_once: true
+  register: targets
+
+- name: Read them
+  winfleet.hotpatch.machine_info:
+    resource_ids: "{{ targets.ids.values() | list }}"
+  run_once: true
+  delegate_to: localhost
+  register: fleet
+
+- name: Print the plan
+  winfleet.hotpatch.rollout_plan:
+    phase: plan
+    ids: "{{ targets.ids }}"
+    machines: "{{ fleet.machines }}"
+    state_dir: ~/.local/state/winfleet.hotpatch
+    print_only: true
+  run_once: true
+"""
+
+RETURN = r"""
+ids:
+  description: ARM ID by host.
+  returned: success
+  type: dict
+  sample:
+    app01: >-
+      /subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/app01
+rollout_id:
+  description: Name of the rollout.
+  returned: success, with O(phase=plan)
+  type: str
+  sample: 20260513T010000Z-9f3c
+resumed:
+  description: Whether an interrupted rollout was taken up again.
+  returned: success, with O(phase=plan)
+  type: bool
+hosts:
+  description: The hosts still to be taken, in the order of their waves.
+  returned: success, with O(phase=plan)
+  type: list
+  elements: str
+wave_sizes:
+  description: The number of hosts of each wave, for C(serial). V([1]) where there is no host to take.
+  returned: success, with O(phase=plan)
+  type: list
+  elements: int
+state_dir:
+  description: The state folder.
+  returned: success, with O(phase=plan)
+  type: str
+draft:
+  description: The whole plan, where it was not written to the state folder.
+  returned: with O(phase=plan), in check mode or with O(print_only=true)
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_options import ROLLOUT_PLAN
+
+
+def main() -> None:
+    """Fail clearly: what this does belongs to the control node."""
+    module = AnsibleModule(argument_spec=ROLLOUT_PLAN, supports_check_mode=True)
+    module.fail_json(
+        msg="winfleet.hotpatch.rollout_plan is done on the control node by its action plugin, never on a host."
+    )
+
+
+if __name__ == "__main__":
+    main()

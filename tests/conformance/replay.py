@@ -4,7 +4,8 @@
 
 A file of exchanges is `{"interactions": [{"request": {method, uri, body}, "response": {status, headers, body},
 "repeated": times}]}`. Each request gets the first answer to it that is not used up; the last one is given for ever.
-Resource requests are told apart by method and path; poll URLs are opaque, so theirs must come back to the letter.
+Resource requests are told apart by method, path and whether they ask for the instance view; poll URLs are opaque, so
+theirs must come back to the letter.
 Whatever is asked that was not recorded is answered with 404 and kept in `unexpected`. The token and metadata
 endpoints that every client asks first are answered too, and a clock, so that no minute is really waited for.
 """
@@ -52,7 +53,9 @@ class Exchange:
         """Whether this is what was asked for."""
         if self.method != method or self.path.lower() != path.lower():
             return False
-        return "/operations/" not in path.lower() or self.query == query
+        if "/operations/" in path.lower():
+            return self.query == query
+        return ("$expand" in self.query) == ("expand" in query)
 
 
 @dataclass

@@ -18,12 +18,18 @@ from material import ROOT, azure_material
 from openapi import Contract
 
 API = "2024-07-01"
+# Recorded installations carry it, the description of this api-version does not know it.
+KNOWN_EXTRA = "'msrcSeverity' was unexpected"
 FLEET = ROOT / "emulator" / "fleets" / "dozen.yml"
 
 
 @pytest.fixture(scope="module")
 def contract() -> Contract:
     return Contract(azure_material("specs") / "compute")
+
+
+def undescribed(problems: list[str]) -> list[str]:
+    return [problem for problem in problems if KNOWN_EXTRA not in problem]
 
 
 class Client:
@@ -53,7 +59,7 @@ class Client:
             method, self.arm + path, json=body, params={"api-version": API, **query}, timeout=10
         )
         content = answer.json() if answer.content else None
-        problems = self.contract.problems(method, path, answer.status_code, content)
+        problems = undescribed(self.contract.problems(method, path, answer.status_code, content))
         assert problems == [], f"{method} {path} -> {answer.status_code} {content}"
         return answer
 
@@ -159,8 +165,8 @@ def test_assessments_and_installations_answer_as_described(client: Client, machi
             ended.add(f"{verb} {state['status']}")
             if state["status"] == "Succeeded":
                 output = state["properties"]["output"]
-                assert client.contract.definition_problems("virtualMachine.json", definition, output) == []
-                assert client.contract.problems("POST", f"{resource_id}/{verb}", 200, final.json()) == []
+                assert undescribed(client.contract.definition_problems("virtualMachine.json", definition, output)) == []
+                assert undescribed(client.contract.problems("POST", f"{resource_id}/{verb}", 200, final.json())) == []
         client.ask("GET", resource_id, **{"$expand": "instanceView"})
     assert {"assessPatches Succeeded", "installPatches Succeeded"} <= ended
 

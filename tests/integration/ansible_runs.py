@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOZEN = ROOT / "emulator" / "fleets" / "dozen.yml"
 FLEETS = Path(__file__).resolve().parent / "fleets"
 BIN = Path(sys.executable).parent
-RESULT = re.compile(r"^localhost \| [A-Z]+!? (?:\| \S+ )?=> (\{.*\})", re.DOTALL | re.MULTILINE)
+RESULT = re.compile(r"^localhost \| ([A-Z]+)!? (?:\| \S+ )?=> (\{.*\})", re.DOTALL | re.MULTILINE)
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -49,8 +49,8 @@ def run_module(
     )
     found = RESULT.search(done.stdout)
     assert found, f"no result of {name}:\n{done.stdout}\n{done.stderr}"
-    result: dict[str, Any] = json.loads(found.group(1))
-    return result
+    result: dict[str, Any] = json.loads(found.group(2))
+    return {**result, "failed": found.group(1) == "FAILED"}
 
 
 @dataclass

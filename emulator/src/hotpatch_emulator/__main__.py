@@ -22,7 +22,8 @@ def _options(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--run-dir", type=Path, required=True, help="where endpoints, inventory, CA and audit log go")
     parser.add_argument("--port", type=int, default=0, help="https port of the emulated Azure (default: any free one)")
     parser.add_argument("--control-port", type=int, default=0, help="http control port (default: any free one)")
-    parser.add_argument("--winrm-port", type=int, default=5986, help="port of the guests' listeners (default: 5986)")
+    parser.add_argument("--winrm-port", type=int, default=5986, help="guests' port for https (default: 5986)")
+    parser.add_argument("--winrm-http-port", type=int, default=5985, help="guests' port for http (default: 5985)")
     parser.add_argument("--guest-network", help="loopback network of the guests, e.g. 127.20.0.0/16 (default: search)")
     parser.add_argument("--speed", type=float, help="emulated seconds per real second (default: the fleet file's)")
     parser.add_argument("--seed", type=int, help="what is drawn by lot (default: the fleet file's)")
@@ -33,6 +34,7 @@ def _options(arguments: Sequence[str] | None) -> Options:
         port=given.port,
         control_port=given.control_port,
         winrm_port=given.winrm_port,
+        winrm_http_port=given.winrm_http_port,
         network=given.guest_network,
         speed=given.speed,
         seed=given.seed,

@@ -39,6 +39,7 @@ class Options:
     port: int = 0
     control_port: int = 0
     winrm_port: int = 5986
+    winrm_http_port: int = 5985
     network: str | None = None
     speed: float | None = None
     seed: int | None = None
@@ -62,7 +63,7 @@ async def running(options: Options) -> Any:
         options.fleet,
         speed=options.speed,
         seed=options.seed,
-        network=options.network or _free_network(options.winrm_port),
+        network=options.network or _free_network(options.winrm_port, options.winrm_http_port),
     )
     async with contextlib.AsyncExitStack() as stack:
         world = World.make(loaded, run_dir / "audit.jsonl")
@@ -75,6 +76,7 @@ async def running(options: Options) -> Any:
             world.audit,
             world.clock,
             port=options.winrm_port,
+            http_port=options.winrm_http_port,
             before_answer=world.agenda.run_due,
         )
         stack.push_async_callback(listeners.cleanup)
@@ -83,14 +85,24 @@ async def running(options: Options) -> Any:
         control_url = await _serve(stack, control.application(world, listeners.faults.set), options.control_port, None)
         world.published_at(arm)
         agenda = asyncio.get_running_loop().create_task(world.agenda.run_forever())
+        agenda.add_done_callback(_report_end)
         stack.push_async_callback(_cancel, agenda)
-        yield Emulator(world, publish.publish(world, run_dir, arm, control_url, options.winrm_port))
+        ports = publish.WinrmPorts(options.winrm_port, options.winrm_http_port)
+        yield Emulator(world, publish.publish(world, run_dir, authority, arm, control_url, ports))
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+def _report_end(task: asyncio.Task[None]) -> None:
+    """An emulator whose time stands still must not look alive: say so and end the process."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        task.get_loop().call_exception_handler({"message": "the emulator's agenda failed", "exception": error})
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _script_guests(world: World, listeners: GuestListeners) -> None:
@@ -126,18 +138,24 @@ def _candidates() -> Iterator[str]:
         yield f"127.{21 + (start + step) % 200}.0.0/16"
 
 
-def _free_network(port: int) -> str:
+def _free_network(*ports: int) -> str:
     """A loopback network whose first address nobody listens on, so that emulators run side by side."""
     for network in _candidates():
         first = str(next(ipaddress.ip_network(network).hosts()))
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((first, port))
-            except OSError:
-                continue
+        if all(_is_free(first, port) for port in ports):
             return network
-    raise StartError(f"no loopback network has port {port} free for the guests; give another with --winrm-port")
+    wanted = " and ".join(str(port) for port in ports)
+    raise StartError(f"no loopback network has port {wanted} free for the guests; give another with --winrm-port")
+
+
+def _is_free(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+        return True
 
 
 async def serve(options: Options) -> None:

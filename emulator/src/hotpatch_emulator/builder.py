@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hotpatch_emulator import catalogue
-from hotpatch_emulator.settings import ROLES, FleetError, Principal, Script, make_secret
+from hotpatch_emulator.settings import ROLES, FleetError, Principal, Script, WinrmService, make_secret
 from hotpatch_emulator.state import Guest, ImageReference, PatchSettings, VirtualMachine
 
 
@@ -104,7 +104,7 @@ class Builder:
             patch_settings=settings,
             time_created=created,
             provisioned_at=created + timedelta(seconds=90),
-            size=str(item.get("size", "Standard_D2s_v5")),
+            size=str(item.get("size", "Standard_DS1_v2")),
             zones=(str(zone),) if zone is not None else (),
             availability_set=item.get("availability_set"),
             scale_set=item.get("scale_set"),
@@ -204,6 +204,7 @@ class Builder:
             total_memory_kb=int(given.get("total_memory_kb", 8_388_608)),
             cpu_percent=int(given.get("cpu_percent", 3)),
             powered_on=power == "running",
+            winrm_service=_winrm_service(given),
         )
 
     def _level(self, product: catalogue.Product, level: str, enrolled: bool) -> tuple[int, dict[str, datetime]]:
@@ -245,6 +246,14 @@ def _merge(defaults: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, An
         below = merged.get(key)
         merged[key] = _merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return merged
+
+
+def _winrm_service(given: Mapping[str, Any]) -> WinrmService:
+    names = ("https_listener", "http_listener", "allow_unencrypted", "cbt_hardening")
+    return WinrmService(
+        authentication=tuple(given.get("authentication", ("basic",))),
+        **{name: given[name] for name in names if name in given},
+    )
 
 
 def _script(given: Mapping[str, Any]) -> Script:

@@ -150,6 +150,14 @@ class _Control:
     def managed_identity(self, *, app_service: bool) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def answer(request: web.Request) -> web.Response:
             reply: Reply = self._world.identity.managed_token(request.query, request.headers, app_service=app_service)
+            self._world.audit.write(
+                "request",
+                None,
+                method=request.method,
+                path=request.path,
+                status=reply.status,
+                action="managed identity",
+            )
             return web.json_response(reply.body, status=reply.status)
 
         return answer

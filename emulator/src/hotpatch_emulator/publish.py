@@ -10,13 +10,24 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import trustme
 import yaml
 
-from hotpatch_emulator.state import Fleet
+from hotpatch_emulator.state import Fleet, Guest
 from hotpatch_emulator.world import World
+from hotpatch_emulator.wsman import certificates
+
+
+@dataclass(frozen=True)
+class WinrmPorts:
+    """Where all guests listen."""
+
+    https: int
+    http: int
 
 
 def write_private(path: Path, text: str) -> None:
@@ -28,11 +39,17 @@ def write_private(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def publish(world: World, run_dir: Path, arm: str, control: str, winrm_port: int) -> dict[str, Any]:
+def publish(
+    world: World, run_dir: Path, authority: trustme.CA, arm: str, control: str, ports: WinrmPorts
+) -> dict[str, Any]:
     """Write all files and return what endpoints.json holds."""
     endpoints = _endpoints(world, run_dir, arm, control)
+    client = _client_certificates(world.fleet, run_dir, authority)
+    if client:
+        endpoints.update(winrm_cert_pem=client["ansible_winrm_cert_pem"])
+        endpoints.update(winrm_cert_key_pem=client["ansible_winrm_cert_key_pem"])
     write_private(run_dir / "environment.sh", _environment(endpoints, arm))
-    write_private(run_dir / "inventory.yml", _inventory(world.fleet, run_dir, winrm_port))
+    write_private(run_dir / "inventory.yml", _inventory(world.fleet, run_dir, ports, client))
     expected = {machine.name: machine.expect for machine in world.fleet if machine.expect}
     write_private(run_dir / "expect.json", json.dumps(expected, indent=1) + "\n")
     # Last of all: whoever waits for this file finds the others.
@@ -85,19 +102,53 @@ def _environment(endpoints: dict[str, Any], arm: str) -> str:
     return "# Source this to make the embedded Azure yours.\n" + "\n".join(lines) + "\n"
 
 
-def _inventory(fleet: Fleet, run_dir: Path, winrm_port: int) -> str:
-    hosts = {
-        machine.name: {"ansible_host": machine.guest.address, "hotpatch_resource_id": machine.id} for machine in fleet
-    }
+def _client_certificates(fleet: Fleet, run_dir: Path, authority: trustme.CA) -> dict[str, str]:
+    """The guests' account's certificate and key, where a guest takes one, as host variables."""
+    accounts = {guest.username for guest in _guests(fleet) if "certificate" in guest.winrm_service.authentication}
+    if not accounts:
+        return {}
+    certificate, key = certificates.issue_client(authority, certificates.principal_of(accounts.pop()))
+    files = {"ansible_winrm_cert_pem": certificate, "ansible_winrm_cert_key_pem": key}
+    paths = {name: run_dir / f"{name.removeprefix('ansible_').replace('_', '-')}.pem" for name in files}
+    for name, content in files.items():
+        write_private(paths[name], content.decode("ascii"))
+    return {name: str(path) for name, path in paths.items()}
+
+
+def _guests(fleet: Fleet) -> list[Guest]:
+    return [machine.guest for machine in fleet]
+
+
+def _inventory(fleet: Fleet, run_dir: Path, ports: WinrmPorts, client: dict[str, str]) -> str:
     guest = next(iter(fleet)).guest
     variables = {
         "ansible_connection": "winrm",
-        "ansible_port": winrm_port,
+        "ansible_port": ports.https,
         "ansible_winrm_scheme": "https",
         "ansible_winrm_transport": "basic",
         "ansible_winrm_ca_trust_path": str(run_dir / "ca.pem"),
         "ansible_user": guest.username,
         "ansible_password": guest.password,
     }
+    hosts = {}
+    for machine in fleet:
+        own = _connection(machine.guest, ports, client)
+        hosts[machine.name] = {
+            "ansible_host": machine.guest.address,
+            "hotpatch_resource_id": machine.id,
+            **{name: value for name, value in own.items() if variables.get(name) != value},
+        }
     document = {"all": {"children": {"rehearsal": {"hosts": hosts, "vars": variables}}}}
     return "# The machines of the embedded Azure.\n" + yaml.safe_dump(document, sort_keys=False)
+
+
+def _connection(guest: Guest, ports: WinrmPorts, client: dict[str, str]) -> dict[str, Any]:
+    """How a guest is reached: by https if it listens there, with the first authentication of its list."""
+    service = guest.winrm_service
+    transport = service.authentication[0]
+    variables: dict[str, Any] = {
+        "ansible_port": ports.https if service.https_listener else ports.http,
+        "ansible_winrm_scheme": "https" if service.https_listener else "http",
+        "ansible_winrm_transport": transport,
+    }
+    return {**variables, **client} if transport == "certificate" else variables

@@ -75,6 +75,16 @@ _GUEST = _object(
     {
         "address": _TEXT,
         "winrm": _FLAG,
+        "authentication": {
+            "type": "array",
+            "minItems": 1,
+            "uniqueItems": True,
+            "items": {"enum": ["basic", "ntlm", "certificate"]},
+        },
+        "https_listener": _FLAG,
+        "http_listener": _FLAG,
+        "allow_unencrypted": _FLAG,
+        "cbt_hardening": {"enum": ["none", "relaxed", "strict"]},
         "level": {"enum": ["baseline", "current", "behind", "off_track"]},
         "ubr": {"type": "integer", "minimum": 1},
         "kbs": {"type": "array", "items": {"type": "string", "pattern": "^KB[0-9]+$"}},

@@ -67,6 +67,20 @@ class Script:
 
 
 @dataclass(frozen=True)
+class WinrmService:
+    """How a guest's WinRM service is configured (winrm/config/service and its listeners).
+
+    ``authentication`` names basic, ntlm (Negotiate) and certificate, the one that the inventory uses first.
+    """
+
+    authentication: tuple[str, ...] = ("basic",)
+    https_listener: bool = True
+    http_listener: bool = False
+    allow_unencrypted: bool = False
+    cbt_hardening: str = "relaxed"
+
+
+@dataclass(frozen=True)
 class Principal:
     """Somebody who may ask: a service principal or, with ``managed_identity``, the identity of the control node.
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from hotpatch_emulator.settings import WinrmService
+
 if TYPE_CHECKING:
     from hotpatch_emulator.settings import Principal, Script, Switches
 
@@ -60,6 +62,7 @@ class Guest:
     powered_on: bool = True
     down_until: datetime | None = None
     ubr_after_restart: int | None = None
+    winrm_service: WinrmService = field(default_factory=WinrmService)
 
     def answers(self, now: datetime) -> bool:
         """Whether WinRM accepts connections: it exists, the machine runs and is not restarting."""
@@ -165,7 +168,7 @@ class VirtualMachine:
     script: Script
     patch_settings: PatchSettings
     time_created: datetime
-    size: str = "Standard_D2s_v5"
+    size: str = "Standard_DS1_v2"
     os_type: str = "Windows"
     zones: tuple[str, ...] = ()
     availability_set: str | None = None

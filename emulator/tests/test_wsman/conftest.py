@@ -18,6 +18,7 @@ from hotpatch_emulator import config
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode has no other way to share code between tests
 
+from auth_support import SERVICES
 from wsman_support import DOCUMENT, Client, Guests
 
 
@@ -42,6 +43,16 @@ def guests(authority: trustme.CA, loop_thread: asyncio.AbstractEventLoop, tmp_pa
     # A network of its own, so that another emulator on this machine is in nobody's way.
     network = f"127.{random.randint(60, 250)}.{random.randint(0, 255)}.0/24"
     running = Guests(loop_thread, config.parse(DOCUMENT, network=network), authority, tmp_path)
+    yield running
+    running.run(running.listeners.cleanup())
+    running.audit.close()
+
+
+@pytest.fixture
+def doors(authority: trustme.CA, loop_thread: asyncio.AbstractEventLoop, tmp_path: Path) -> Iterator[Guests]:
+    """Guests whose WinRM services are configured in different ways."""
+    network = f"127.{random.randint(60, 250)}.{random.randint(0, 255)}.0/24"
+    running = Guests(loop_thread, config.parse(SERVICES, network=network), authority, tmp_path)
     yield running
     running.run(running.listeners.cleanup())
     running.audit.close()

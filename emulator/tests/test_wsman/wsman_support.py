@@ -76,8 +76,8 @@ class Guests:
     def behave(self, name: str = "web01", **behaviour: Any) -> None:
         self.listeners.faults.set(self.guest(name).address, behaviour)
 
-    def url(self, name: str = "web01") -> str:
-        return f"https://{self.guest(name).address}:5986/wsman"
+    def url(self, name: str = "web01", scheme: str = "https") -> str:
+        return f"{scheme}://{self.guest(name).address}:{5986 if scheme == 'https' else 5985}/wsman"
 
     def protocol(self, name: str = "web01", **options: Any) -> Protocol:
         guest = self.guest(name)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 CONNECT_SECONDS = 30
+LOCAL_CONNECT_SECONDS = 2
+"""The managed identity's endpoint is on this machine or nowhere; azure-identity waits as long."""
 READ_SECONDS = 90
 """Real seconds; ARM itself gives up on a request after 60."""
 CONNECTIONS = 64
@@ -139,7 +141,12 @@ class _ExactSession:
         """The pool outlives every transport; whoever opened it closes it."""
 
 
-def make_transport(session: aiohttp.ClientSession, environ: Mapping[str, str], clock: Clock | None = None) -> Any:
+def make_transport(
+    session: aiohttp.ClientSession,
+    environ: Mapping[str, str],
+    clock: Clock | None = None,
+    connect_seconds: float = CONNECT_SECONDS,
+) -> Any:
     """Return an azure-core transport on *session*; its sleeps follow *clock*, or real time without one.
 
     Credentials get one without: their tokens and retries live in real time.
@@ -156,7 +163,7 @@ def make_transport(session: aiohttp.ClientSession, environ: Mapping[str, str], c
     return ClockedTransport(
         session=_ExactSession(session, environ),
         session_owner=False,
-        connection_timeout=CONNECT_SECONDS,
+        connection_timeout=connect_seconds,
         read_timeout=READ_SECONDS,
     )
 
@@ -172,21 +179,25 @@ def connection_failure(operation: str, url: str, error: BaseException) -> AzureF
     except ImportError:
         return None
     endpoint = _endpoint(url, chain)
-    for cause in chain:
-        if isinstance(cause, (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError)):
-            inner = getattr(cause, "certificate_error", cause)
-            reason = str(getattr(inner, "verify_message", "") or inner)
-            return untrusted_certificate(operation, endpoint, reason)
+    if is_untrusted(error):
+        reasons = [str(getattr(getattr(cause, "certificate_error", cause), "verify_message", "")) for cause in chain]
+        return untrusted_certificate(operation, endpoint, next(filter(None, reasons), "verification failed"))
     for cause in chain:
         if isinstance(cause, aiohttp.ClientConnectorError):
             return unreachable(operation, endpoint, cause.os_error.strerror or str(cause.os_error))
-        if isinstance(cause, aiohttp.ConnectionTimeoutError):
+        # Not known to aiohttp before 3.10, where it counts as uncertain below.
+        if isinstance(cause, getattr(aiohttp, "ConnectionTimeoutError", ())):
             return unreachable(operation, endpoint, f"no connection within {CONNECT_SECONDS} seconds")
     for cause in chain:
         if isinstance(cause, (aiohttp.ClientError, TimeoutError, OSError)) or _is_timeout(cause):
             reason = f"no answer within {READ_SECONDS} seconds" if _is_timeout(cause) else str(cause) or "it hung up"
             return unreachable(operation, endpoint, reason, uncertain=True)
     return None
+
+
+def is_untrusted(error: BaseException) -> bool:
+    """Tell whether *error* comes from a certificate that is not trusted."""
+    return any(isinstance(getattr(cause, "certificate_error", cause), ssl.CertificateError) for cause in _causes(error))
 
 
 def _causes(error: BaseException) -> list[BaseException]:

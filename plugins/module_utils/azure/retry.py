@@ -14,6 +14,7 @@ from typing import Any
 
 from ..clock import Clock
 from .errors import parse_error_body
+from .network import is_untrusted
 from .pacing import Draw, Pacer, TokenBucket, classify, parse_remaining, parse_retry_after, throttled_scope
 
 CHECK_OPTION = "hotpatch_check"
@@ -70,6 +71,29 @@ async def read_text(response: Any) -> str:
     return str(response.text())
 
 
+async def learn(answer: Any, buckets: Mapping[str, TokenBucket], draw: Draw, clock: Clock) -> float | None:
+    """Correct the buckets by an azure-core response, and return the seconds to wait that it asks for."""
+    now = clock.monotonic()
+    left = parse_remaining(draw.arm_class, answer.headers.items())
+    per_bucket = {
+        "arm": left.arm,
+        "region": left.compute.get((draw.group, False)),
+        "resource": left.compute.get((draw.group, True)),
+    }
+    for name, bucket in buckets.items():
+        bucket.answered(now, per_bucket[name])
+    if answer.status_code != 429:
+        return parse_retry_after(answer.headers, clock.now())
+    text = await read_text(answer)
+    asked = parse_retry_after(answer.headers, clock.now(), text)
+    said = parse_error_body(text)
+    # A limit of another resource provider has no bucket here: then only this request waits.
+    refusing = buckets.get(throttled_scope(said.code, said.details))
+    if refusing is not None:
+        refusing.hold(now, asked if asked is not None else refusing.step)
+    return asked
+
+
 def make_policies(pacer: Pacer, clock: Clock) -> tuple[Any, Any]:
     """Return the pacing policy and the departure policy; they frame the authentication policy.
 
@@ -96,33 +120,14 @@ def make_policies(pacer: Pacer, clock: Clock) -> tuple[Any, Any]:
                     _settle_unanswered(buckets, sent=bool(request.context[MAYBE_SENT]))
                     if not isinstance(error, AzureError) or not may_repeat(method, None, attempt):
                         raise
+                    if is_untrusted(error):
+                        raise  # asking again makes no certificate better
                     await clock.asleep(backoff(attempt, None))
                     continue
-                asked = await self._learn(response, buckets, draw)
+                asked = await learn(response.http_response, buckets, draw, clock)
                 if not may_repeat(method, response.http_response.status_code, attempt):
                     return response
                 await clock.asleep(backoff(attempt, asked))
-
-        async def _learn(self, response: Any, buckets: Mapping[str, TokenBucket], draw: Draw) -> float | None:
-            """Correct the buckets by the answer, and return the seconds to wait that it asks for."""
-            answer = response.http_response
-            now = clock.monotonic()
-            left = parse_remaining(draw.arm_class, answer.headers.items())
-            per_bucket = {
-                "arm": left.arm,
-                "region": left.compute.get((draw.group, False)),
-                "resource": left.compute.get((draw.group, True)),
-            }
-            for name, bucket in buckets.items():
-                bucket.answered(now, per_bucket[name])
-            if answer.status_code != 429:
-                return parse_retry_after(answer.headers, clock.now())
-            text = await read_text(answer)
-            asked = parse_retry_after(answer.headers, clock.now(), text)
-            said = parse_error_body(text)
-            refusing = buckets.get(throttled_scope(said.code, said.details), buckets["arm"])
-            refusing.hold(now, asked if asked is not None else refusing.step)
-            return asked
 
     class Departure(SansIOHTTPPolicy):  # type: ignore[type-arg]
         """Stands last before the wire: runs the caller's check, and notes that the request may have been sent."""

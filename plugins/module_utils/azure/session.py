@@ -23,7 +23,13 @@ from .credentials.options import AuthOptions, read_auth_options
 from .credentials.principal import PrincipalCredential
 from .credentials.selector import choose_method
 from .errors import AzureFailure, failure_from_answer, missing_library
-from .network import connection_failure, make_ssl_context, make_transport, open_connections
+from .network import (
+    LOCAL_CONNECT_SECONDS,
+    connection_failure,
+    make_ssl_context,
+    make_transport,
+    open_connections,
+)
 from .operations import json_object
 from .pacing import Pacer, parse_retry_after
 from .retry import make_policies
@@ -62,7 +68,12 @@ async def open_session(
         if clock is None:
             clock = open_clock(environ, cloud.endpoints)
         require_loopback(environ, cloud.endpoints)
-        surroundings = Surroundings(cloud, environ, lambda: make_transport(connections, environ))
+        surroundings = Surroundings(
+            cloud,
+            environ,
+            transport=lambda: make_transport(connections, environ),
+            local_transport=lambda: make_transport(connections, {}, connect_seconds=LOCAL_CONNECT_SECONDS),
+        )
         async with PrincipalCredential(choice, surroundings) as credential:
             transport = make_transport(connections, environ, clock)
             yield ArmSession(cloud, credential, clock, transport, choice.principal, options, warnings)

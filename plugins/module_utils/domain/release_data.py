@@ -3,8 +3,9 @@
 """The releases known when this collection was made, as plain literals: AnsiballZ carries only Python.
 
 A release whose KB nobody could name has no row. Rows are history and are never computed: 2026 broke the quarterly plan
-twice. WS2022 rows of January to October 2024 carry the second Tuesday of the month that Microsoft's table names (its
-``B`` release); all other days are the table's. Hotpatches before 2024 are left out: their baselines were not read.
+twice. The days of the WS2025 rows are the table's. WS2022 rows of January to October 2024 carry the second Tuesday of
+the month that the table names (its ``B`` release), later ones the day of the WS2025 row of the same month. Hotpatches
+before 2024 are left out: their baselines were not read.
 """
 
 from __future__ import annotations

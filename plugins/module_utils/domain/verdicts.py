@@ -174,14 +174,16 @@ def final_verdict(
 
     :param outcome: what Azure says became of the release's KB.
     :param proof: from a reading after the installation; None when no proof was asked for.
-    :param guest: that reading.
+    :param guest: that reading; ValueError when a proof comes without it.
     :param started_by: ``other`` when the installation that ran was not ours.
     :param restart_planned: whether a restart was part of the plan.
     """
-    if proof is None or guest is None:
+    if proof is None:
         if outcome.name == "unlisted":
             return Verdict("unproven", outcome.code, outcome.reason)
         return Verdict(outcome.name, outcome.code, outcome.reason)
+    if guest is None:
+        raise ValueError("A proof needs the reading it was made from.")
     if not guest.reachable:
         return Verdict("unreachable", "guest_silent", f"the guest did not answer after the installation: {guest.why}")
     if proof.right_guest.value is not True:

@@ -76,12 +76,13 @@ def read_selection(params: Mapping[str, Any]) -> Selection:
         InputError: a KB, classification, date or duration that cannot be.
     """
     classifications = params.get("classifications_to_include")
-    included = params.get("kb_numbers_to_include") or ()
+    included = params.get("kb_numbers_to_include")
     if classifications is None:
-        classifications = () if included else DEFAULT_CLASSIFICATIONS
+        # An empty list is one that somebody worked out, and it must not turn into everything.
+        classifications = DEFAULT_CLASSIFICATIONS if included is None else ()
     return make_selection(
         classifications,
-        included,
+        included or (),
         params.get("kb_numbers_to_exclude") or (),
         exclude_kbs_requiring_reboot=bool(params["exclude_kbs_requiring_reboot"]),
         max_patch_publish_date=params.get("max_patch_publish_date"),
@@ -136,6 +137,12 @@ class Installer:
         if self._unseen <= 0:
             self._all_seen.set()
 
+    async def _everybody_seen(self) -> None:
+        if self._all_seen.is_set():
+            # Whoever was seen last need not wait; let those before it go first, in the order the user gave.
+            await asyncio.sleep(0)
+        await self._all_seen.wait()
+
     def _without_assessment(self, entry: Entry, ending: Ending) -> Entry:
         told = unassessed(ending, results.wants_details(self.engine.details, True))
         if told["outcome"] == "running":
@@ -156,7 +163,7 @@ class Installer:
             return {**entry, "outcome": "would_install", "reason": f"Would install {_named(selected)}.", **told}
         campaign = self.engine.campaign
         if self.engine.params.get("max_concurrent") is not None:
-            await self._all_seen.wait()
+            await self._everybody_seen()
         await campaign.admit(machine.key)
         body = to_arm(self._selection)
 

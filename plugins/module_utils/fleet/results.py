@@ -39,7 +39,7 @@ def fit(entry: Entry) -> Entry:
     """Drop empty values and shorten free text until the entry keeps to ENTRY_BYTES."""
     kept = without_empty(entry)
     for holder, name in ((kept.get("error"), "message"), (kept, "reason"), (kept.get("error"), "message")):
-        excess = size_of(kept) - ENTRY_BYTES
+        excess = size_of(kept) - ENTRY_BYTES + 1
         if excess > 0 and isinstance(holder, dict) and isinstance(holder.get(name), str):
             length = len(holder[name])
             # Escapes make JSON longer than the text, never shorter, so cutting by the excess is enough.

@@ -233,7 +233,7 @@ def describe_plan(rollout: Rollout) -> list[tuple[str, str, str, str]]:
     for key in sorted(rollout.scope, key=lambda item: rollout.machines[item].wave or len(rollout.waves) + 1):
         record = rollout.machines[key]
         if record.judged:
-            rows.append((record.host, "-", str(record.verdict), str(record.reason)))
+            rows.append((record.host, str(record.wave or "-"), str(record.verdict), str(record.reason)))
         else:
             wanted = ", ".join(record.kbs)
             rows.append((record.host, str(record.wave), f"install {wanted}", _why(record)))
@@ -246,5 +246,5 @@ def _why(record: Record) -> str:
     if record.stage == "selected":
         text += "; its installation may be running and is joined"
     if record.earlier:
-        text += f"; an earlier rollout left it {record.earlier['verdict']}, and it is not tried again without hotpatch_retry"
+        text += f"; an earlier rollout left it {record.earlier['verdict']}, so hotpatch_retry decides on a second try"
     return text

@@ -29,7 +29,7 @@ from ..domain.releases import Release, release_from_dict
 from ..domain.selection import apply, make_selection
 from ..domain.timestamps import parse_timestamp, to_iso
 from ..domain.track import track
-from ..domain.verdicts import COUNTS_AGAINST_BUDGET, final_verdict, preflight_verdict
+from ..domain.verdicts import COUNTS_AGAINST_BUDGET, Verdict, final_verdict, preflight_verdict
 from ..domain.waves import allows, parse_budget
 from .rollout_plan import BUDGET_OPTION, STILL_RUNNING
 from .rollout_state import Record, Rollout
@@ -164,11 +164,11 @@ def _preflight_one(
         reason = f"whether an installation was sent is not known, and it may not be sent now: {verdict.reason}"
         record.judge("unproven", verdict.reason_code, reason)
     elif verdict is not None:
-        record.judge(verdict.name, verdict.reason_code, verdict.reason)
+        reason = verdict.reason
         if record.earlier and verdict.name == "already_current":
-            record.evidence.append(
-                f"an earlier rollout left it {record.earlier['verdict']}: {record.earlier['reason']}"
-            )
+            # It is current now; what was wrong with it then stays in sight.
+            reason += f"; an earlier rollout left it {record.earlier['verdict']} ({record.earlier['reason']})"
+        record.judge(verdict.name, verdict.reason_code, reason)
     elif record.earlier:
         _carry(record, record.earlier)
     else:
@@ -338,6 +338,9 @@ def _judge_one(wave: WaveRun, record: Record, trouble: str, machine: Machine | N
         record.evidence += [item for item in proof.evidence if item not in record.evidence]
     started_by: Literal["us", "other"] = "other" if install.get("started_by") == "other" else "us"
     verdict = final_verdict(outcome, proof, guest, started_by)
+    if outcome.name == "unlisted" and verdict.reason_code == "guest_not_patched":
+        # The run succeeded and nothing in it failed, so that a patch which is not there was kept out of it.
+        verdict = Verdict("withheld", "not_installed", verdict.reason)
     record.judge(verdict.name, verdict.reason_code, verdict.reason)
 
 

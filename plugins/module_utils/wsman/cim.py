@@ -44,11 +44,9 @@ class Sender(Protocol):
     @property
     def address(self) -> envelope.Address:
         """Where requests go, and the time the guest may take for one."""
-        ...
 
     def send(self, request: envelope.Request) -> bytes:
         """Send one message and return the raw answer, also if it is a SOAP fault. Raises WsmanError."""
-        ...
 
 
 @dataclass(frozen=True)

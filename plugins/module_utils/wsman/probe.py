@@ -68,7 +68,6 @@ class Now(Protocol):
 
     def now(self) -> datetime:
         """Return the controller's aware UTC time."""
-        ...
 
 
 @dataclass

@@ -202,7 +202,7 @@ def _explain_http(error: requests.exceptions.RequestException) -> WsmanError:
 
 def _root(error: BaseException) -> BaseException:
     """Follow causes, contexts and urllib3's ``reason`` to the error that started it."""
-    for _ in range(12):
+    for _step in range(12):
         nested = [getattr(error, "reason", None), error.__cause__, error.__context__, *error.args]
         deeper = next((one for one in nested if isinstance(one, BaseException) and one is not error), None)
         if deeper is None:

@@ -1,35 +1,124 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may talk to a guest: HTTP basic authentication of the guest's one local account.
+"""Who may talk to a guest: basic, Negotiate (NTLM) and client certificates, as its WinRM service is configured.
 
-Kept apart from the listeners because Negotiate, Kerberos and client certificates belong here too; they need the
-connection's state, basic does not.
+http.sys keeps what Negotiate has proved with the connection: requests that follow on it need no Authorization header.
+Basic and certificates are looked at with every request. What is refused over plain http, unless AllowUnencrypted is
+set, is basic (it is not even offered) and every message that is not sealed.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hmac
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from hotpatch_emulator.wsman import certificates
+from hotpatch_emulator.wsman.ntlm import NegotiateError, Negotiation, begins
 
 if TYPE_CHECKING:
     from hotpatch_emulator.state import Guest
 
-CHALLENGES = ('Basic realm="WSMAN"',)
-"""WWW-Authenticate values of a 401, in the order a client should try them."""
+MUTUAL = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
 
 
-def authenticate(authorization: str | None, guest: Guest) -> str | None:
-    """The account that the Authorization header proves, or None.
+@dataclass(frozen=True)
+class Outcome:
+    """Who is asking, and how that was proved; without an account, the status and challenges to refuse with.
+
+    ``token`` is the last one of a Negotiate exchange, which goes with the answer.
+    """
+
+    account: str | None = None
+    method: str = ""
+    status: int = 401
+    challenges: tuple[str, ...] = ()
+    token: str | None = None
+
+
+class Connection:
+    """One client's connection to a guest and what the client has proved on it. ``binding`` is None without TLS."""
+
+    def __init__(self, guest: Guest, transport: asyncio.Transport, binding: bytes | None) -> None:
+        self.guest = guest
+        self.secure = transport.get_extra_info("ssl_object") is not None
+        self.security: Negotiation | None = None
+        self._transport = transport
+        self._binding = binding
+
+    @property
+    def unsealed_allowed(self) -> bool:
+        return self.secure or self.guest.winrm_service.allow_unencrypted
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """What this listener takes."""
+        return tuple(
+            method
+            for method in self.guest.winrm_service.authentication
+            if (method != "basic" or self.unsealed_allowed) and (method != "certificate" or self.secure)
+        )
+
+    async def authenticate(self, authorization: str | None) -> Outcome:
+        """Judge a request by its Authorization header and by what the connection has proved before."""
+        scheme, _, value = (authorization or "").partition(" ")
+        methods = self.methods
+        if authorization is None and self.security is not None and self.security.complete:
+            return Outcome(self.guest.username, "ntlm")
+        if scheme.lower() == "basic" and "basic" in methods:
+            account = _basic(value, self.guest)
+            if account is not None:
+                return Outcome(account, "basic")
+        elif scheme.lower() == "negotiate" and "ntlm" in methods:
+            return self._negotiate(value)
+        elif scheme == MUTUAL and "certificate" in methods:
+            return await self._certificate()
+        return self._refusal()
+
+    def forget(self) -> None:
+        """Lose the security context."""
+        self.security = None
+
+    def _refusal(self) -> Outcome:
+        offers = {"ntlm": ("Negotiate", "Kerberos"), "basic": ('Basic realm="WSMAN"',)}
+        methods = self.methods
+        return Outcome(challenges=tuple(offer for name, found in offers.items() if name in methods for offer in found))
+
+    def _negotiate(self, value: str) -> Outcome:
+        try:
+            given = base64.b64decode(value.strip(), validate=True)
+            if self.security is None or self.security.complete or begins(given):
+                self.security = Negotiation(self.guest, self._binding)
+            answer = self.security.step(given)
+        except (NegotiateError, binascii.Error):
+            self.forget()
+            return self._refusal()
+        token = None if answer is None else f"Negotiate {base64.b64encode(answer).decode()}"
+        if self.security.complete:
+            return Outcome(self.guest.username, "ntlm", token=token)
+        return Outcome(challenges=(token or "Negotiate",))
+
+    async def _certificate(self) -> Outcome:
+        """Without a certificate 403, as http.sys words it; with one that is mapped to nobody 401."""
+        shown = await certificates.presented_by(self._transport)
+        if shown is None:
+            return Outcome(status=403)
+        principal = certificates.principal_in(shown)
+        if principal is None or principal.lower() != certificates.principal_of(self.guest.username).lower():
+            return self._refusal()
+        return Outcome(self.guest.username, "certificate")
+
+
+def _basic(value: str, guest: Guest) -> str | None:
+    """The account that name and password prove, or None.
 
     Windows compares account names without case and takes a local account with or without its computer's name.
     """
-    scheme, _, token = (authorization or "").partition(" ")
-    if scheme.lower() != "basic":
-        return None
     try:
-        user, separator, password = base64.b64decode(token.strip(), validate=True).decode("utf-8").partition(":")
+        user, separator, password = base64.b64decode(value.strip(), validate=True).decode("utf-8").partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return None
     domain, backslash, account = user.rpartition("\\")

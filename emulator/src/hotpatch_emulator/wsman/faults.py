@@ -37,6 +37,7 @@ ANSWERS = {
     "doctype": "the answer declares a document type with entities that grow exponentially",
     "wrong_relates_to": "RelatesTo names another message",
     "endless_pulls": "every Pull hands out another context",
+    "forget_session": "HTTP 400 without a body: the security context of a sealed connection is forgotten",
 }
 
 SOAP_TYPE = "application/soap+xml;charset=UTF-8"
@@ -117,24 +118,35 @@ def with_doctype(answer: bytes) -> bytes:
     return f"<!DOCTYPE s:Envelope [{_LAUGHS}]>".encode() + head + b"&a9;</s:Body>" + tail
 
 
-async def spoil(kind: str, request: web.Request, status: int, answer: bytes) -> web.StreamResponse:
-    """Answer in a broken way; ``kind`` is one of ANSWERS."""
+def spoil_content(kind: str | None, status: int, answer: bytes) -> tuple[int, bytes]:
+    """Status and content of an answer whose content is what is wrong with it."""
     if kind == "doctype":
-        return web.Response(status=status, body=with_doctype(answer), headers={"Content-Type": SOAP_TYPE})
+        return status, with_doctype(answer)
     if kind == "garbage":
-        return web.Response(body=b"\x00\xfe<html>not what you asked for" * 20, headers={"Content-Type": SOAP_TYPE})
+        return 200, b"\x00\xfe<html>not what you asked for" * 20
+    return status, answer
+
+
+async def spoil(
+    kind: str, request: web.Request, status: int, answer: bytes, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """Answer in a way that is broken outside the content; ``kind`` is one of ANSWERS."""
+    if kind == "forget_session":
+        return web.Response(status=400)
     if kind == "http_error":
         return web.Response(status=503, text="<html><h2>Service Unavailable</h2></html>", content_type="text/html")
     if kind == "hang":
         await _while_connected(request, _HANG_SECONDS)
     elif kind in ("slow_drip", "truncate", "endless_body"):
-        await _broken_stream(kind, request, status, answer)
+        await _broken_stream(kind, request, status, answer, headers)
     reset(request)
     return web.Response()
 
 
-async def _broken_stream(kind: str, request: web.Request, status: int, answer: bytes) -> None:
-    response = web.StreamResponse(status=status, headers={"Content-Type": SOAP_TYPE})
+async def _broken_stream(
+    kind: str, request: web.Request, status: int, answer: bytes, headers: Mapping[str, str]
+) -> None:
+    response = web.StreamResponse(status=status, headers=headers)
     if kind == "truncate":
         response.content_length = len(answer)
     else:
@@ -149,7 +161,7 @@ async def _broken_stream(kind: str, request: web.Request, status: int, answer: b
                 await response.write(answer[position : position + 1])
                 await asyncio.sleep(_DRIP_SECONDS)
         else:
-            await response.write(answer.split(b"</s:Body>", 1)[0])
+            await response.write(answer[: len(answer) * 3 // 4])
             for _ in range(_ENDLESS_BYTES // 65536):
                 await response.write(b" " * 65536)
     except ConnectionError:

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guests' WinRM listeners: one TLS listener per guest at its own loopback address, one HTTP server behind all.
+"""The guests' WinRM listeners: https and http per guest at its own loopback address, one HTTP server behind all.
 
 A listener costs a socket and a waiting task; its certificate is made when the first client comes, so hundreds of
 guests start at once. A guest is known by the address that the client connected to. While it is down (restarting,
@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import resource
 import socket
-import ssl
 import struct
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -23,72 +22,24 @@ from aiohttp import web
 
 from hotpatch_emulator.audit import Audit
 from hotpatch_emulator.clock import EmulatedClock
-from hotpatch_emulator.state import Fleet, Guest, VirtualMachine
-from hotpatch_emulator.wsman import auth, envelope, names
+from hotpatch_emulator.state import Fleet
+from hotpatch_emulator.wsman import envelope, names, sealing
+from hotpatch_emulator.wsman.auth import Connection, Outcome
 from hotpatch_emulator.wsman.envelope import Request
-from hotpatch_emulator.wsman.faults import SOAP_TYPE, Behaviour, GuestFaults, reset, spoil
-from hotpatch_emulator.wsman.operations import Service, filter_of
+from hotpatch_emulator.wsman.faults import SOAP_TYPE, GuestFaults, reset, spoil, spoil_content
+from hotpatch_emulator.wsman.ntlm import NegotiateError
+from hotpatch_emulator.wsman.operations import filter_of
 from hotpatch_emulator.wsman.soap_faults import SoapFault
+from hotpatch_emulator.wsman.station import Station
 
 PORT = 5986
+HTTP_PORT = 5985
 _PATH = "/wsman"
 _IDLE_SECONDS = 120.0  # http.sys drops idle connections after two minutes
 _HANDSHAKE_SECONDS = 15.0
 _WATCH_SECONDS = 0.1
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-
-
-class Station:
-    """One guest's listener: its certificate, its connections, and its service since the last boot."""
-
-    def __init__(self, machine: VirtualMachine, ca: trustme.CA, clock: EmulatedClock, faults: GuestFaults) -> None:
-        self.machine = machine
-        self.service = Service(machine.guest, clock.now, self.behaviour)
-        self._ca = ca
-        self._clock = clock
-        self._faults = faults
-        self._context: ssl.SSLContext | None = None
-        self._boot = machine.guest.booted_at
-        self._connections: set[asyncio.Transport] = set()
-
-    @property
-    def guest(self) -> Guest:
-        return self.machine.guest
-
-    def behaviour(self) -> Behaviour:
-        return self._faults.of(self.guest.address)
-
-    def is_up(self) -> bool:
-        """Whether the guest is up now. Notices that it went down or restarted, which ends all connections."""
-        up = self.guest.answers(self._clock.now())
-        if self.guest.booted_at != self._boot:
-            self._boot = self.guest.booted_at
-            self.service = Service(self.guest, self._clock.now, self.behaviour)
-            self.drop()
-        elif not up:
-            self.drop()
-        return up
-
-    def drop(self) -> None:
-        """Reset every connection."""
-        for transport in self._connections:
-            transport.abort()
-        self._connections.clear()
-
-    def tls(self) -> ssl.SSLContext:
-        if self._context is None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self._ca.issue_cert(self.guest.address, common_name=self.guest.computer_name).configure_cert(context)
-            self._context = context
-        return self._context
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._connections)
-
-    def remember(self, transport: asyncio.Transport) -> None:
-        self._connections = {known for known in self._connections if not known.is_closing()}
-        self._connections.add(transport)
+_SEAL_BYTES = 1024  # what sealing adds to an envelope, at most
 
 
 class GuestListeners:
@@ -102,16 +53,17 @@ class GuestListeners:
         clock: EmulatedClock,
         *,
         port: int = PORT,
+        http_port: int = HTTP_PORT,
         before_answer: Callable[[], None] | None = None,
     ) -> None:
         self.faults = GuestFaults()
-        self.port = port
+        self.port, self.http_port = port, http_port
         self._audit = audit
         self._before_answer = before_answer or (lambda: None)
         self._stations = {
             machine.guest.address: Station(machine, ca, clock, self.faults) for machine in fleet if machine.guest.winrm
         }
-        application = web.Application(client_max_size=names.MAX_ENVELOPE_BYTES)
+        application = web.Application(client_max_size=names.MAX_ENVELOPE_BYTES + _SEAL_BYTES)
         application.router.add_route("*", "/{path:.*}", self._handle)
         application.on_response_prepare.append(_name_the_server)
         self._runner = web.AppRunner(
@@ -126,9 +78,12 @@ class GuestListeners:
         await self._runner.setup()
         try:
             for address, station in self._stations.items():
-                listener = _listen(address, self.port)
-                self._sockets.append(listener)
-                self._spawn(self._accept(listener, station))
+                service = station.guest.winrm_service
+                ports = {self.port: service.https_listener, self.http_port: service.http_listener}
+                for port in (port for port, wanted in ports.items() if wanted):
+                    listener = _listen(address, port)
+                    self._sockets.append(listener)
+                    self._spawn(self._accept(listener, station, secure=port == self.port))
         except OSError:
             await self.cleanup()
             raise
@@ -157,7 +112,7 @@ class GuestListeners:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _accept(self, listener: socket.socket, station: Station) -> None:
+    async def _accept(self, listener: socket.socket, station: Station, *, secure: bool) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -167,82 +122,142 @@ class GuestListeners:
                 continue
             self._before_answer()
             if station.is_up():
-                self._spawn(self._serve(connection, station))
+                self._spawn(self._serve(connection, station, secure))
             else:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
                 connection.close()
 
-    async def _serve(self, connection: socket.socket, station: Station) -> None:
-        """TLS handshake; from then on the HTTP server owns the connection."""
+    async def _serve(self, connection: socket.socket, station: Station, secure: bool) -> None:
+        """TLS handshake, on https; from then on the HTTP server owns the connection."""
         server = self._runner.server
         assert server is not None
+        tls: dict[str, Any] = (
+            {"ssl": station.tls(), "ssl_handshake_timeout": _HANDSHAKE_SECONDS} if secure else {"ssl": None}
+        )
         try:
-            transport, _protocol = await asyncio.get_running_loop().connect_accepted_socket(
-                server, connection, ssl=station.tls(), ssl_handshake_timeout=_HANDSHAKE_SECONDS
-            )
+            transport, _protocol = await asyncio.get_running_loop().connect_accepted_socket(server, connection, **tls)
         except OSError:  # also ssl.SSLError: the client does not trust the certificate, or went away
             connection.close()
             return
         station.remember(transport)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        """One HTTP request."""
+        """One HTTP request: who is asking, then what."""
         self._before_answer()
         transport = request.transport
         address = transport.get_extra_info("sockname")[0] if transport else ""
         station = self._stations.get(address)
         if station is None or not station.is_up() or transport is None or transport.is_closing():
             return _nothing(request)
+        connection = station.connection(transport)
+        if connection is None:
+            return _nothing(request)
         refused = _refused(request)
         if refused is not None:
             return refused
         data = await request.read()
-        account = auth.authenticate(request.headers.get("Authorization"), station.guest)
+        outcome = await connection.authenticate(request.headers.get("Authorization"))
+        if transport.is_closing():
+            return _nothing(request)
         anonymous = request.headers.get("WSMANIDENTIFY", "").lower() == "unauthenticated"
+        if outcome.account is None and not (anonymous and _is_identify(data)):
+            return self._refuse(station, outcome)
+        response = await self._talk(station, connection, request, data, outcome)
+        if outcome.token is not None and not response.prepared:
+            response.headers["WWW-Authenticate"] = outcome.token
+        return response
+
+    def _refuse(self, station: Station, outcome: Outcome) -> web.Response:
+        self._write(station, None, outcome.status)
+        headers = [("WWW-Authenticate", challenge) for challenge in outcome.challenges]
+        return web.Response(status=outcome.status, headers=headers)
+
+    async def _talk(
+        self, station: Station, connection: Connection, request: web.Request, data: bytes, outcome: Outcome
+    ) -> web.StreamResponse:
+        """Answer somebody who may ask, in the way in which he asked: sealed or not."""
+        sealed = request.content_type == sealing.MEDIA_TYPE
+        if not data and outcome.method == "ntlm":  # a client that only wanted to agree on keys
+            self._write(station, None, 200, method=outcome.method)
+            return web.Response()
+        refusal = None
+        if sealed:
+            try:
+                if connection.security is None:
+                    raise NegotiateError("the connection has no security context")
+                data = sealing.unseal(connection.security, data)
+            except NegotiateError:
+                connection.forget()
+                refusal = 400
+        elif outcome.account is not None and not connection.unsealed_allowed:
+            refusal = 500  # without a fault: that is what clients see of "unencrypted traffic is disabled"
+        if len(data) > names.MAX_ENVELOPE_BYTES:
+            refusal = 413
+        if refusal is not None:
+            self._write(station, None, refusal, method=outcome.method)
+            return web.Response(status=refusal)
         parsed: Request | None = None
         fault: SoapFault | None = None
-        if account is not None or anonymous:
-            try:
-                parsed = envelope.parse(data)
-            except SoapFault as error:
-                fault = error
-        if account is None and not (anonymous and parsed is not None and parsed.is_identify):
-            self._write(station, None, 401)
-            headers = [("WWW-Authenticate", challenge) for challenge in auth.CHALLENGES]
-            return web.Response(status=401, headers=headers)
-        status, answer, spoilt = await self._answer(station, parsed, fault, named=account is not None)
+        try:
+            parsed = envelope.parse(data)
+        except SoapFault as error:
+            fault = error
+        status, answer, spoilt = await self._answer(station, parsed, fault, named=outcome.account is not None)
         self._before_answer()
-        if not station.is_up() or transport.is_closing():
+        if not station.is_up() or request.transport is None or request.transport.is_closing():
             return _nothing(request)  # it went down while it was busy answering
-        self._write(station, parsed, status, spoilt)
+        self._write(station, parsed, status, spoilt, method=outcome.method, sealed=sealed)
+        headers = {"Content-Type": SOAP_TYPE}
+        if spoilt == "forget_session":
+            connection.forget()
+        elif sealed and connection.security is not None:
+            answer = sealing.seal(connection.security, answer)
+            headers = {"Content-Type": sealing.CONTENT_TYPE}
         if spoilt is not None and spoilt not in _IN_PLACE:
-            return await spoil(spoilt, request, status, answer)
-        return web.Response(status=status, body=answer, headers={"Content-Type": SOAP_TYPE})
+            return await spoil(spoilt, request, status, answer, headers)
+        return web.Response(status=status, body=answer, headers=headers)
 
     async def _answer(
         self, station: Station, request: Request | None, fault: SoapFault | None, *, named: bool
     ) -> tuple[int, bytes, str | None]:
         """Status, envelope, and the way in which this answer is spoilt, if it is."""
+        spoilt = station.behaviour().take_answer()
+        status, answer = await self._envelope(station, request, fault, spoilt, named=named)
+        return *spoil_content(spoilt, status, answer), spoilt
+
+    @staticmethod
+    async def _envelope(
+        station: Station, request: Request | None, fault: SoapFault | None, spoilt: str | None, *, named: bool
+    ) -> tuple[int, bytes]:
         relates_to = request.message_id if request else ""
-        behaviour = station.behaviour()
-        spoilt = behaviour.take_answer()
         if spoilt == "wrong_relates_to":
             relates_to = "uuid:00000000-0000-0000-0000-000000000000"
         if request is not None and request.is_identify:
             build = f"10.0.{station.guest.os_build}" if named else "0.0.0"
-            return 200, envelope.identity(f"OS: {build} SP: 0.0 Stack: 3.0"), spoilt
+            return 200, envelope.identity(f"OS: {build} SP: 0.0 Stack: 3.0")
         if request is not None:
             try:
                 result = await station.service.answer(request)
-                return 200, envelope.answer(result.action, relates_to, result.body), spoilt
+                return 200, envelope.answer(result.action, relates_to, result.body)
             except SoapFault as error:
                 fault = error
         assert fault is not None
-        body = fault.body(station.guest.computer_name, behaviour.dialect)
-        return fault.status, envelope.answer(fault.action, relates_to, body), spoilt
+        body = fault.body(station.guest.computer_name, station.behaviour().dialect)
+        return fault.status, envelope.answer(fault.action, relates_to, body)
 
-    def _write(self, station: Station, request: Request | None, status: int, spoilt: str | None = None) -> None:
+    def _write(
+        self,
+        station: Station,
+        request: Request | None,
+        status: int,
+        spoilt: str | None = None,
+        *,
+        method: str = "",
+        sealed: bool = False,
+    ) -> None:
         fields: dict[str, Any] = {"status": status}
+        if method:
+            fields.update(authentication=method, sealed=sealed)
         if request is not None:
             fields["action"] = "Identify" if request.is_identify else request.action
             fields["resource_uri"] = request.resource_uri
@@ -255,7 +270,7 @@ class GuestListeners:
         self._audit.write("winrm", machine.id, address=machine.guest.address, machine=machine.name, **fields)
 
 
-_IN_PLACE = ("wrong_relates_to", "endless_pulls")
+_IN_PLACE = ("wrong_relates_to", "endless_pulls", "doctype", "garbage")
 
 
 async def _name_the_server(_request: web.Request, response: web.StreamResponse) -> None:
@@ -268,9 +283,16 @@ def _refused(request: web.Request) -> web.Response | None:
         return web.Response(status=404)
     if request.method != "POST":
         return web.Response(status=405, headers={"Allow": "POST"})
-    if request.content_type != "application/soap+xml":
+    if request.body_exists and request.content_type not in ("application/soap+xml", sealing.MEDIA_TYPE):
         return web.Response(status=415)
     return None
+
+
+def _is_identify(data: bytes) -> bool:
+    try:
+        return envelope.parse(data).is_identify
+    except SoapFault:
+        return False
 
 
 def _nothing(request: web.Request) -> web.Response:
@@ -314,13 +336,14 @@ async def start_guests(
     clock: EmulatedClock,
     *,
     port: int = PORT,
+    http_port: int = HTTP_PORT,
     before_answer: Callable[[], None] | None = None,
 ) -> GuestListeners:
-    """Start a listener for every guest with WinRM.
+    """Start the listeners of every guest with WinRM.
 
     ``before_answer`` is called before anything is answered (the agenda's ``run_due``), so that no guest lags behind
     the clock. End it with ``await listeners.cleanup()``.
     """
-    listeners = GuestListeners(fleet, ca, audit, clock, port=port, before_answer=before_answer)
+    listeners = GuestListeners(fleet, ca, audit, clock, port=port, http_port=http_port, before_answer=before_answer)
     await listeners.start()
     return listeners

@@ -46,7 +46,7 @@ class ManagedIdentity:
 
         return ManagedIdentityCredential(
             client_id=options.get("client_id") or None,
-            transport=surroundings.transport(),
+            transport=surroundings.local_transport(),
             # Workload identity is a method of its own, and not to be slipped in here.
             _exclude_workload_identity_credential=True,
         )

@@ -16,12 +16,14 @@ from .options import AuthOptions
 class Surroundings:
     """What building a credential needs beside the options.
 
-    ``transport`` makes a fresh azure-core transport on the session's connections, with real sleeps.
+    Both make a fresh azure-core transport on the session's connections, with real sleeps: ``transport`` to the login
+    endpoint, ``local_transport`` to a service on this machine, without proxies and with little patience.
     """
 
     cloud: Cloud
     environ: Mapping[str, str]
     transport: Callable[[], Any]
+    local_transport: Callable[[], Any]
 
 
 class Method(Protocol):

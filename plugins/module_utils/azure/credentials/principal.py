@@ -102,7 +102,7 @@ class PrincipalCredential:
         said = (body.message if body else "") or str(getattr(error, "message", "") or error)
         said = self._scrubbed(" ".join(said.split()))
         code = next(iter(re.findall(r"AADSTS\d+", said)), "") or (body.code if body else "")
-        if len(self._choice.methods) > 1:
+        if len(self._choice.methods) > 1 and not code:
             reason = (
                 "no credentials were given by options or environment, and neither the Azure CLI nor a managed "
                 "identity has any; give client_id, secret and tenant, run 'az login', or set auth_source"

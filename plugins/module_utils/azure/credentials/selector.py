@@ -30,6 +30,9 @@ NOT_YET = {
 }
 """Options of azure.azcollection's contract that this version refuses rather than ignores."""
 
+_BEFORE_SECRET = frozenset({"profile", "oidc_token", "oidc_token_file_path", "adfs_authority_url"})
+"""Those that azure.azcollection would let win over a client_id and secret in the environment."""
+
 _INSTEAD = "use client_id, secret and tenant, or set auth_source to msi or cli"
 
 
@@ -62,8 +65,10 @@ def choose_method(options: AuthOptions, environ: Mapping[str, str]) -> Choice:
     if source == "env":
         options = AuthOptions({**_without_credentials(options.given)}, options.found)
     if not any(options.given.get(name) for name in ("client_id", "secret")):
+        complete = all(options.found.get(name) for name in ("client_id", "secret"))
         for name in options.found:
-            _refuse_unsupported(options, name)
+            if name in _BEFORE_SECRET or not complete:
+                _refuse_unsupported(options, name)
     if source == "env" or options.get("client_id") or options.get("secret"):
         method = ClientSecret()
         method.validate(options)

@@ -45,9 +45,7 @@ def act(
     task = MagicMock(
         args=arguments or {}, async_val=0, check_mode=check_mode, environment=environment, action="guest_info"
     )
-    connection = SimpleNamespace(
-        transport=kind, get_option=lambda name: values.get(name), _shell=MagicMock(tmpdir=None)
-    )
+    connection = SimpleNamespace(transport=kind, get_option=values.get, _shell=MagicMock(tmpdir=None))
     action = guest_info.ActionModule(
         task=task,
         connection=connection,

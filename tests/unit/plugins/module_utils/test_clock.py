@@ -106,7 +106,7 @@ def test_time_never_goes_back(published: Published) -> None:
     clock = FollowedClock(published.url)
     clock.sleep(50)
     seen = clock.now()
-    published.advance(-1000)
+    published.advance(-200)
     time.sleep(1.05)
     clock.sleep(1)
     assert clock.now() >= seen

@@ -380,3 +380,16 @@ async def test_headers_of_an_answer_pace_the_next_request(
         await machines.get(MACHINE)
         await machines.get(MACHINE)
     assert clock.monotonic() == 60
+
+
+async def test_the_limit_of_another_provider_holds_nobody_else(
+    azure: ScriptedAzure, open_scripted: OpenSession, clock: ManualClock
+) -> None:
+    """The recorded 429 of Arc's operations is plain text and names the time in it."""
+    text = "You have reached the limit of 'GetOperationStatus' calls.Please retry after '2026-05-13T01:05:00Z' UTC."
+    url = f"{azure.url}/subscriptions/{SUBSCRIPTION}/providers/Microsoft.HybridCompute/locations/e/results/1"
+    azure.script(Reply(429, text), Reply(200, {"status": "InProgress", "name": "1"}))
+    async with open_scripted() as session:
+        assert not (await VirtualMachines(session).poll(url)).finished
+        assert all(bucket.level > 200 for bucket in session.pacer._buckets.values())
+    assert clock.monotonic() == 300

@@ -115,6 +115,8 @@ def entry(kb: str, state: str) -> dict[str, Any]:
         ([(KB, "Installed")], "not_offered"),
         ([(KB, "Installed"), ("KB5087424", "Excluded")], "withheld"),
         ([(KB, "Excluded"), ("KB5087424", "Failed")], "failed"),
+        ([(KB, "Excluded"), (KB, "NotSelected"), ("KB5087424", "Installed")], "withheld"),
+        ([(KB, "Excluded"), (KB, "NotSelected"), (KB, "Installed"), ("KB5087424", "Installed")], "claimed"),
         ([(KB, "NotSelected")], "withheld"),  # withheld is told before not offered
         ([(KB, "Installed"), (KB, "NotSelected"), ("KB5087424", "Installed")], "claimed"),  # listed twice
         ([(KB, "Installed"), (KB, "Failed"), ("KB5087424", "Installed")], "failed"),
@@ -133,6 +135,9 @@ def test_a_withheld_kb_is_told_with_its_reboot_behavior() -> None:
 def test_a_selection_by_class_is_judged_by_the_run_alone() -> None:
     assert outcome(installation_from_arm(body(None, installedPatchCount=0)), ()).name == "claimed"
     assert outcome(installation_from_arm(body(failedPatchCount=1)), ()).name == "failed"
+    # Nothing installed is said in so many words; the other zeros are left out.
+    assert outcome(installation_from_arm(body(None, installedPatchCount=0)), ()).reason == "0 installed, 1 excluded"
+    assert outcome(installation_from_arm({"status": "Succeeded"}), ()).reason == "no counts"
 
 
 def test_reads_a_recorded_installation() -> None:

@@ -89,6 +89,8 @@ NOTHING, NO_VIEW = machine(), machine(**{VIEW: ...})
         (INTENT, shows("InProgress", THEIRS, 0.1), 1, JoinActivity(THEIRS, ours=True)),
         (INTENT, shows("InProgress", THEIRS, -1), 1, JoinActivity(THEIRS, ours=True)),  # clocks differ
         (INTENT, shows("InProgress", THEIRS, -3), 1, JoinActivity(THEIRS, ours=False)),
+        (INTENT, shows("InProgress", THEIRS, -2), 1, JoinActivity(THEIRS, ours=True)),  # just within
+        (INTENT, shows("InProgress", THEIRS, 10), 12, JoinActivity(THEIRS, ours=True)),
         (INTENT, shows("InProgress", THEIRS, 11), 12, JoinActivity(THEIRS, ours=False)),
         (INTENT, shows("InProgress", THEIRS, None), 12, JoinActivity(THEIRS, ours=False)),
         (INTENT, shows("Succeeded", THEIRS, 0.1), 5, AlreadyDone),
@@ -150,6 +152,15 @@ def test_assessments_go_the_same_way() -> None:
         THEIRS, False
     )
     assert isinstance(next_step(None, shows("InProgress"), at(1), operation="assess"), WaitThenLook)
+
+
+@pytest.mark.parametrize(
+    ("operation", "where", "what"), [("install", ASSESSED, "an assessment"), ("assess", INSTALLED, "an installation")]
+)
+def test_says_what_it_waits_for(operation: Any, where: str, what: str) -> None:
+    found = next_step(None, shows("InProgress", where=where), at(1), operation=operation)
+    assert isinstance(found, WaitThenLook)
+    assert found.why.startswith(what)
 
 
 def test_an_entry_of_the_other_operation_is_a_mistake() -> None:

@@ -31,6 +31,8 @@ def answer(fact: Fact[bool]) -> bool | str | None:
         ({"boot_time": at(-2.1)}, False),
         ({"boot_time": at(2.1)}, True),
         # Too close to call
+        ({"boot_time": at(2)}, "unreadable"),
+        ({"boot_time": at(-2)}, "unreadable"),
         ({"boot_time": at(1)}, "unreadable"),
         ({"boot_time": at(-1)}, "unreadable"),
         # The guest's clock is off: a boot that looks later was earlier, and the other way round
@@ -40,8 +42,9 @@ def answer(fact: Fact[bool]) -> bool | str | None:
         ({"boot_time": at(-6000), "skew_seconds": UNREAD}, "unreadable"),
         ({"boot_time": UNREAD}, "unreadable"),
         ({"boot_time": ABSENT}, "unreadable"),
+        ({"boot_time": at(30)}, True),
         ({"boot_time": at(31)}, "unreadable"),  # after the guest's own clock
-        ({"boot_time": at(-60), "read_at": at(-1)}, "unreadable"),  # read before the installation
+        ({"boot_time": at(-60), "read_at": at(0)}, "unreadable"),  # read before the installation
         ({"reachable": False, "why": "refused"}, "unreadable"),
     ],
 )

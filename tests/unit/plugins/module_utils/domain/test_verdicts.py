@@ -238,6 +238,11 @@ def test_without_proof_it_is_a_claim_and_never_patched(outcome: Outcome, verdict
     assert final_verdict(outcome, None, None).name == verdict
 
 
+def test_a_proof_without_its_reading_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="reading"):
+        final_verdict(CLAIMED, Proof(NO, YES, YES), None)
+
+
 def test_the_list_is_closed_and_says_what_counts() -> None:
     assert set(VERDICTS) == {
         "patched",

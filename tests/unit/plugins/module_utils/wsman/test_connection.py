@@ -48,7 +48,7 @@ def options_of(**given: Any) -> WinrmOptions:
         "remote_password": SECRET,
     }
     values.update(given)
-    return read_options(lambda name: values.get(name))
+    return read_options(values.get)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def read_request(connection: socket.socket) -> tuple[str, str]:
     data = b""
     while b"\r\n\r\n" not in data:
         data += connection.recv(65536) or b"\r\n\r\n"
-    head, _, body = data.partition(b"\r\n\r\n")
+    head, _blank, body = data.partition(b"\r\n\r\n")
     length = int((re.search(rb"content-length: (\d+)", head, re.IGNORECASE) or [b"", b"0"])[1])
     while len(body) < length:
         body += connection.recv(65536)
@@ -389,7 +389,10 @@ def test_tls(
 
 def test_tls_where_there_is_none(serve: Any) -> None:
     """An http port asked by https."""
-    handler = lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")  # noqa: E731
+
+    def handler(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
     with pytest.raises(Unreachable, match="TLS with the guest failed"):
         sender(serve(handler).port, scheme="https").send(REQUEST)
 

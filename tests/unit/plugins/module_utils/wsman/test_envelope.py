@@ -261,7 +261,7 @@ def test_a_damaged_real_answer_never_breaks_the_reader(data: Any) -> None:
         f"<n:EnumerationContext/><w:Items>{rows}</w:Items><w:EndOfSequence/></n:EnumerateResponse></s:Body></s:Envelope>"
     )
     damaged = bytearray(good.encode())
-    for _ in range(data.draw(st.integers(1, 6))):
+    for _damage in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(damaged) - 1))
         damaged[at : at + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
         if not damaged:

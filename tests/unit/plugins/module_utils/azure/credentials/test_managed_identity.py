@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -66,6 +67,39 @@ async def test_asks_the_instance_metadata_service(
     assert seen[0].headers["Metadata"] == "true"
     assert seen[0].query.get("client_id") == client_id
     assert seen[0].query["resource"] == "https://management.scripted/"
+
+
+async def test_comes_last_in_auto(
+    azure: ScriptedAzure, environ: dict[str, str], clock: ManualClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    runner, url = await serve([])
+    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", url)
+    for name in ("AZURE_TENANT", "AZURE_CLIENT_ID", "AZURE_SECRET"):
+        del environ[name]
+    environ |= {"AZURE_POD_IDENTITY_AUTHORITY_HOST": url, "PATH": str(tmp_path), "HOME": str(tmp_path)}
+    azure.script(Reply(200, {"id": "x"}))
+    try:
+        async with open_session({}, environ, clock) as session:
+            await VirtualMachines(session).get(MACHINE)
+    finally:
+        await runner.cleanup()
+    assert azure.seen[0].headers["Authorization"] == "Bearer msi-token"
+
+
+async def test_no_credentials_anywhere(
+    azure: ScriptedAzure, environ: dict[str, str], clock: ManualClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    runner, url = await serve([], status=400)
+    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", url)
+    for name in ("AZURE_TENANT", "AZURE_CLIENT_ID", "AZURE_SECRET"):
+        del environ[name]
+    environ |= {"AZURE_POD_IDENTITY_AUTHORITY_HOST": url, "PATH": str(tmp_path), "HOME": str(tmp_path)}
+    try:
+        async with open_session({}, environ, clock) as session:
+            with pytest.raises(AzureFailure, match="give client_id, secret and tenant, run 'az login'"):
+                await VirtualMachines(session).get(MACHINE)
+    finally:
+        await runner.cleanup()
 
 
 async def test_an_identity_that_is_not_there(

@@ -43,6 +43,7 @@ def choose(params: dict[str, str], environ: dict[str, str]) -> Choice:
         ({}, {"ANSIBLE_AZURE_AUTH_SOURCE": "msi"}, ["managed identity"], "msi/"),
         ({}, {}, ["Azure CLI", "managed identity"], "cli/"),
         (OPTION_NAMES, {"AZURE_PROFILE": "other"}, ["client secret"], "task.example/task-client"),
+        ({}, {**AWX, "AZURE_PASSWORD": "left over"}, ["client secret"], "env.example/env-client"),
     ],
 )
 def test_the_order(params: dict[str, str], environ: dict[str, str], methods: list[str], principal: str) -> None:
@@ -70,6 +71,8 @@ def test_so_are_their_variables_when_nothing_else_was_given(variable: str) -> No
     ("params", "environ", "words"),
     [
         ({"auth_source": "credential_file"}, {}, "auth_source"),
+        ({}, {**AWX, "AZURE_PROFILE": "p"}, "AZURE_PROFILE"),
+        ({}, {**AWX, "AZURE_FEDERATED_TOKEN_FILE": "f"}, "AZURE_FEDERATED_TOKEN_FILE"),
         ({"auth_source": "magic"}, {}, "magic"),
         ({"client_id": "c"}, {}, "Option secret"),
         ({"client_id": "c", "secret": "s"}, {}, "AZURE_TENANT or AZURE_TENANT_ID"),

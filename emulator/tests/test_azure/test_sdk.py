@@ -4,24 +4,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential, ManagedIdentityCredential
-from azure.mgmt.compute.models import VirtualMachineInstallPatchesParameters, WindowsParameters
+from azure.mgmt.compute import models
 
 if TYPE_CHECKING:
-    from conftest import Running, Start
+    from azure_support import Running, Start
 
 GROUP = "rg-rehearsal"
+AS_TIMEDELTA = "timedelta" in str(getattr(models.VirtualMachineInstallPatchesParameters, "__doc__", ""))
 
 
-def _install(kb: str, reboot: str = "Never") -> VirtualMachineInstallPatchesParameters:
-    return VirtualMachineInstallPatchesParameters(
-        maximum_duration="PT2H",
+def _install(kb: str, reboot: str = "Never") -> Any:
+    return models.VirtualMachineInstallPatchesParameters(
+        maximum_duration=timedelta(hours=2) if AS_TIMEDELTA else "PT2H",  # type: ignore[arg-type]
         reboot_setting=reboot,
-        windows_parameters=WindowsParameters(kb_numbers_to_include=[kb], exclude_kbs_requiring_reboot=True),
+        windows_parameters=models.WindowsParameters(kb_numbers_to_include=[kb], exclude_kbs_requiring_reboot=True),
     )
 
 
@@ -63,21 +65,12 @@ def test_second_assessment_offers_nothing_to_a_current_machine(azure: Running) -
     assert azure.machine("ready22").guest.ubr == 5074
 
 
-def test_restart_and_power(azure: Running) -> None:
-    client = azure.sdk()
+def test_restart(azure: Running) -> None:
     guest = azure.machine("ready25").guest
     booted = guest.booted_at
-    client.virtual_machines.begin_restart(GROUP, "ready25").result(60)
+    azure.sdk().virtual_machines.begin_restart(GROUP, "ready25").result(60)
     assert guest.booted_at > booted
     assert [line["cause"] for line in azure.audit("restart")] == ["user"]
-    client.virtual_machines.begin_deallocate(GROUP, "ready25").result(60)
-    assert not guest.answers(azure.emulator.world.clock.now())
-    view = client.virtual_machines.instance_view(GROUP, "ready25")
-    assert view.statuses[1].code == "PowerState/deallocated"
-    assert view.vm_agent is None and view.patch_status is None  # as recorded
-    client.virtual_machines.begin_start(GROUP, "off25").result(60)
-    azure.advance(300)
-    assert azure.machine("off25").guest.answers(azure.emulator.world.clock.now())
 
 
 def test_update_turns_hotpatching_on_and_the_guest_follows_late(start: Start) -> None:
@@ -110,10 +103,10 @@ def test_errors_arrive_as_the_sdk_expects_them(azure: Running) -> None:
     client = azure.sdk()
     with pytest.raises(ResourceNotFoundError) as missing:
         client.virtual_machines.get(GROUP, "nobody")
-    assert missing.value.error.code == "ResourceNotFound"
+    assert missing.value.error is not None and missing.value.error.code == "ResourceNotFound"
     with pytest.raises(HttpResponseError) as refused:
         client.virtual_machines.begin_install_patches(GROUP, "ready25", _install("5087423"))
-    assert refused.value.error.code == "InvalidParameter"
+    assert refused.value.error is not None and refused.value.error.code == "InvalidParameter"
     assert refused.value.error.target == "windowsParameters.kbNumbersToInclude"
 
 
@@ -137,9 +130,11 @@ def test_sign_in_is_refused_with_its_own_code(
         disable_instance_discovery=True,
         connection_verify=ends["ca"],
     )
+    # msal turns a refused tenant discovery into a ValueError of its own, with the answer inside.
     with pytest.raises((ClientAuthenticationError, ValueError)) as refused:
         credential.get_token("https://management.azure.com/.default")
-    assert code in str(refused.value) or code == "AADSTS90002"
+    assert code in str(refused.value) or "Unable to get authority configuration" in str(refused.value)
+    assert azure.audit("request")[-1]["status"] in (400, 401)
 
 
 def test_managed_identity_both_ways(azure: Running, monkeypatch: pytest.MonkeyPatch) -> None:

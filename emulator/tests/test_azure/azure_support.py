@@ -1,27 +1,23 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures of the emulator's own tests: a running emulator with real sockets, and foreign clients to judge it."""
+"""A running emulator with real sockets, seen by foreign clients from outside and by tests from inside."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import requests
-import yaml
 from azure.identity import ClientSecretCredential
 from azure.mgmt.compute import ComputeManagementClient
 
-from hotpatch_emulator.app import Emulator, Options, running
+from hotpatch_emulator.app import Emulator
 from hotpatch_emulator.state import VirtualMachine
 
 FLEET: dict[str, Any] = {
     "now": "2026-05-13T01:00:00Z",
-    "speed": 60,
+    "speed": 300,
     "seed": 7,
     "switches": {
         "platform_patches_by_itself": False,
@@ -42,8 +38,9 @@ FLEET: dict[str, Any] = {
 class Running:
     """A running emulator, seen from outside (requests, SDK) and from inside (``world``)."""
 
-    def __init__(self, emulator: Emulator, run_dir: Path, loop: asyncio.AbstractEventLoop) -> None:
-        self.emulator, self.run_dir, self._loop = emulator, run_dir, loop
+    def __init__(self, emulator: Emulator, run_dir: Path) -> None:
+        self.emulator, self.run_dir = emulator, run_dir
+        self._tokens: dict[str, str] = {}
         self.endpoints = emulator.endpoints
         self.arm: str = self.endpoints["arm"]
         self.http = requests.Session()
@@ -60,6 +57,9 @@ class Running:
         return found
 
     def token(self, principal: str = "rollout") -> str:
+        """A token of the principal, asked for once."""
+        if principal in self._tokens:
+            return self._tokens[principal]
         who = self.endpoints["principals"][principal]
         answer = self.http.post(
             f"{self.arm}/{self.endpoints['tenant_id']}/oauth2/v2.0/token",
@@ -71,7 +71,8 @@ class Running:
             },
         )
         assert answer.status_code == 200, answer.text
-        return str(answer.json()["access_token"])
+        self._tokens[principal] = str(answer.json()["access_token"])
+        return self._tokens[principal]
 
     def call(
         self, method: str, path: str, body: Any = None, *, principal: str = "rollout", version: str = "2024-07-01"
@@ -93,10 +94,30 @@ class Running:
         assert answer.status_code == 200
 
     def fault(self, match: dict[str, Any], action: dict[str, Any]) -> None:
-        answer = self.http.post(
-            f"{self.endpoints['control']}/emulator/faults", json={"match": match, "action": action}
-        )
+        answer = self.http.post(f"{self.endpoints['control']}/emulator/faults", json={"match": match, "action": action})
         assert answer.status_code == 201, answer.text
+
+    def vm(self, name: str, tail: str = "") -> str:
+        return f"{self.machine(name).id}{tail}"
+
+    def install(self, name: str, **body: Any) -> requests.Response:
+        """POST installPatches; without a selection, the month's security updates."""
+        given = {"rebootSetting": "Never", "windowsParameters": {"classificationsToInclude": ["Security"]}, **body}
+        return self.call("POST", self.vm(name, "/installPatches"), given)
+
+    def outcome(self, accepted: requests.Response, seconds: float = 3600) -> dict[str, Any]:
+        """What the operation says once so much emulated time has passed."""
+        assert accepted.status_code == 202, accepted.text
+        self.advance(seconds)
+        answer = self.get(accepted.headers["Azure-AsyncOperation"])
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def result(self, accepted: requests.Response, seconds: float = 3600) -> dict[str, Any]:
+        """The result inside a Succeeded operation."""
+        body = self.outcome(accepted, seconds)
+        assert body["status"] == "Succeeded", body
+        return dict(body["properties"]["output"])
 
     def audit(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
         return [
@@ -105,7 +126,7 @@ class Running:
             if line["kind"] == kind and all(line.get(name) == value for name, value in fields.items())
         ]
 
-    def sdk(self) -> ComputeManagementClient:
+    def sdk(self) -> Any:  # the models of its majors differ in type, not in name
         """The official client, pointed here."""
         credential = ClientSecretCredential(
             self.endpoints["tenant_id"],
@@ -126,37 +147,3 @@ class Running:
 
 
 Start = Callable[..., Running]
-
-
-@pytest.fixture
-def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    """Start an emulator on a fleet; keyword arguments replace top-level keys, switches are merged."""
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    contexts: list[Any] = []
-
-    def begin(*, switches: dict[str, Any] | None = None, **replaced: Any) -> Running:
-        document = {**FLEET, **replaced, "switches": {**FLEET["switches"], **(switches or {})}}
-        run_dir = tmp_path / f"run{len(contexts)}"
-        fleet = tmp_path / f"fleet{len(contexts)}.yml"
-        fleet.write_text(yaml.safe_dump(document), encoding="utf-8")
-        context = running(Options(fleet=fleet, run_dir=run_dir))
-        emulator = asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(30)
-        contexts.append(context)
-        return Running(emulator, run_dir, loop)
-
-    yield begin
-    for context in reversed(contexts):
-        asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result(30)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
-
-
-@pytest.fixture
-def azure(start: Start) -> Running:
-    """The usual fleet at 60 times real time."""
-    return start()

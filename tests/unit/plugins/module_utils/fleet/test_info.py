@@ -1,0 +1,56 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading machines: whole facts that can be read back, short ones, and machines that Azure does not show."""
+
+from __future__ import annotations
+
+import json
+
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.machine import machine_from_dict
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import results
+
+from ..domain.builders import SUBSCRIPTION
+from .conftest import Task
+from .fake_azure import FakeAzure, FakeMachine, Timeline
+
+
+def test_entries_are_machines_with_their_eligibility(clock: Timeline, task: Task) -> None:
+    azure = FakeAzure(clock, FakeMachine("vm1"), FakeMachine("vm2", power="deallocated"))
+    result = task("info", azure, resource_ids=[machine.id for machine in azure.machines.values()])
+    first, second = result["machines"]
+    assert machine_from_dict(json.loads(json.dumps(first))).power_state.value == "running"
+    assert second["power_state"]["value"] == "deallocated"
+    assert first["product"] == "ws2025" and first["eligibility"]["state"] == "eligible"
+    assert result["changed"] is False and result["msg"] == "2 machines: 2 read."
+
+
+def test_a_machine_that_is_not_there_is_an_entry_too(clock: Timeline, task: Task) -> None:
+    azure = FakeAzure(clock, FakeMachine("vm1"))
+    present = next(iter(azure.machines.values())).id
+    result = task("info", azure, resource_ids=[present, present + "x"])
+    missing = result["machines"][1]
+    assert missing["outcome"] == "failed" and missing["error"]["code"] == "ResourceNotFound"
+    assert machine_from_dict(missing).power_state.is_unreadable
+    assert result["failed"] is True and "404" in result["msg"]
+    assert "failed" not in task("info", azure, resource_ids=[present, present + "x"], max_failures="1")
+
+
+def test_short_entries_fit_and_name_what_was_unreadable(clock: Timeline, task: Task) -> None:
+    azure = FakeAzure(clock, FakeMachine("a-machine-with-a-rather-long-name", power=""))
+    azure.machines[next(iter(azure.machines))].power = ""
+    (entry,) = task("info", azure, resource_ids=[next(iter(azure.machines))], details="none")["machines"]
+    assert results.size_of(entry) < 600 and entry["unreadable"] == ["power_state"]
+    assert entry["patch_mode"] == "AutomaticByPlatform"
+
+
+def test_a_resource_group_is_listed_and_each_read(clock: Timeline, task: Task) -> None:
+    azure = FakeAzure(clock, FakeMachine("vm1"), FakeMachine("vm2"))
+    result = task("info", azure, resource_group="fleet", subscription_id=SUBSCRIPTION)
+    assert azure.reads == ["vm1", "vm2"] and len(result["machines"]) == 2
+
+
+def test_duplicates_are_read_once(clock: Timeline, task: Task) -> None:
+    azure = FakeAzure(clock, FakeMachine("vm1"))
+    one = next(iter(azure.machines.values())).id
+    result = task("info", azure, resource_ids=[one, one.upper(), one + "/"])
+    assert azure.reads == ["vm1"] and len(result["machines"]) == 1
