@@ -8,12 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.verdicts import COUNTS_AGAINST_BUDGET
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import rollout_report, rollout_state
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.lock import FolderLock
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_options import ROLLOUT_REPORT
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_state import StateError
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import RolloutAction
 
 
@@ -28,7 +27,7 @@ class ActionModule(RolloutAction):
             return self._print_again(report_dir)
         rollout = rollout_state.load(options["state_dir"])
         if rollout is None or rollout.rollout_id != (options["rollout_id"] or rollout.rollout_id):
-            raise AnsibleActionFail(
+            raise StateError(
                 f"Option rollout_id has the value {options['rollout_id']!r}, but the state folder "
                 f"{options['state_dir']!r} holds {rollout.rollout_id if rollout else 'no rollout'}; "
                 "another run has used the folder meanwhile, or its state was removed."
@@ -47,9 +46,9 @@ class ActionModule(RolloutAction):
         try:
             report = rollout_report.read(report_dir)
         except (OSError, ValueError) as error:
-            raise AnsibleActionFail(f"The last report cannot be read: {error}.") from error
+            raise StateError(f"The last report cannot be read: {error}.") from error
         if report is None:
-            raise AnsibleActionFail(
+            raise StateError(
                 f"Option report_dir has the value {report_dir!r}, but that folder holds no report.json; "
                 "name the folder of a rollout (hotpatch_report_dir) or run winfleet.hotpatch.rollout first."
             )

@@ -8,13 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import (
-    GuestFacts,
-    guest_from_dict,
-    unreachable_guest,
-)
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import GuestFacts
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.machine import Machine
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import (
     rollout_report,
@@ -26,7 +20,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_jo
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_options import ROLLOUT_WAVE
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_plan import machines_by_key
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_releases import Releases
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_state import Record, Rollout
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_state import Record, Rollout, StateError
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_wave import Preflight, WaveRun
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import RolloutAction
 
@@ -66,7 +60,7 @@ class ActionModule(RolloutAction):
             return rollout_state.rollout_from_dict(draft)
         rollout = rollout_state.load(plan["state_dir"])
         if rollout is None or rollout.rollout_id != plan["rollout_id"]:
-            raise AnsibleActionFail(
+            raise StateError(
                 f"The state folder {plan['state_dir']!r} no longer holds rollout {plan['rollout_id']}; "
                 "another run has used it meanwhile, or it was removed. Nothing more is started."
             )
@@ -161,17 +155,7 @@ class ActionModule(RolloutAction):
 
     def _guests(self, options: dict[str, Any], wanted: Sequence[str]) -> dict[str, GuestFacts]:
         """This stage's readings by host; a host whose reading broke counts as one that did not answer."""
-        if options["proof"] == "azure":
-            return {}
-        found = self.of_hosts(wanted, options["guest_variable"])
-        guests = {}
-        for host in wanted:
-            result = found.get(host) or {}
-            if isinstance(result.get("guest"), Mapping):
-                guests[host] = guest_from_dict(result["guest"])
-            else:
-                guests[host] = unreachable_guest(str(result.get("msg") or "it was not asked"), self.clock.now())
-        return guests
+        return {} if options["proof"] == "azure" else self.guests_of(wanted, options["guest_variable"])
 
     def _tell(self, wave: WaveRun, what: str, records: list[Record]) -> None:
         lines = [f"Wave {wave.number} of {len(self._rollout.waves)}, {len(wave.records)} machines: {what}"]

@@ -57,5 +57,5 @@ attributes:
   async:
     support: none
     details:
-      - Use O(wait=false) where the module has that option, and join in a later task.
+      - Use C(wait=false) where the module has that option, and join in a later task.
 """

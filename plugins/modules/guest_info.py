@@ -30,8 +30,10 @@ options:
       - V(core) reads all of them, in at most 12 requests.
       - V(poll) reads build, UBR, boot time and the guest's clock, in 2 requests, for loops that wait for a
         change. All other facts are then unreadable.
+      - V(enrolment) reads whether hotpatching is effective (enrolment package, HotPatchTableSize and
+        virtualization-based security) and the UUID of the machine, in at most 6 requests.
     type: str
-    choices: [core, poll]
+    choices: [core, poll, enrolment]
     default: core
   timeout:
     description:
@@ -54,8 +56,11 @@ attributes:
   async:
     support: none
 notes:
-  - Tested with basic authentication over TLS. The host's transport is handed to pywinrm as it is, but obtaining a
-    Kerberos ticket (C(ansible_winrm_kinit_mode=managed)) is not done; get one with C(kinit) beforehand.
+  - Tested with basic authentication and client certificates over TLS, and with NTLM over https and, sealed, over http.
+    The host's transport is handed to pywinrm as it is, but obtaining a Kerberos ticket
+    (C(ansible_winrm_kinit_mode=managed)) is not done; get one with C(kinit) beforehand.
+  - Over TLS 1.3 Windows asks for a client certificate after the handshake. Clients with urllib3 2.1.0 cannot answer
+    that, and Windows hangs up.
   - The account needs less than administrator. It must be allowed to use WinRM (Remote Management Users), and WMI
     must grant it Enable Account, Remote Enable and Execute Methods on C(root/cimv2),
     C(root/Microsoft/Windows/DeviceGuard) and C(root/Microsoft/Windows/WindowsUpdate). What it may not read is

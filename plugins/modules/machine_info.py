@@ -39,7 +39,36 @@ options:
     type: str
     choices: [all, none]
     default: all
+  expect_settings:
+    description:
+      - The patch settings that the machines should have, with the options of M(winfleet.hotpatch.enrollment). What
+        differs is returned as RV(machines[].drift); M(winfleet.hotpatch.enrollment) with the same options repairs it.
+      - Tools that write the whole model of a machine take its patch settings away, C(azure.azcollection)'s
+        C(azure_rm_virtualmachine) among them.
+    type: dict
+    suboptions:
+      state:
+        description: As O(winfleet.hotpatch.enrollment#module:state).
+        type: str
+        choices: [present, absent, held]
+        default: present
+      patch_mode:
+        description: As O(winfleet.hotpatch.enrollment#module:patch_mode).
+        type: str
+        choices: [AutomaticByPlatform, AutomaticByOS, Manual]
+      assessment_mode:
+        description: As O(winfleet.hotpatch.enrollment#module:assessment_mode).
+        type: str
+        choices: [ImageDefault, AutomaticByPlatform]
+      reboot_setting:
+        description: As O(winfleet.hotpatch.enrollment#module:reboot_setting).
+        type: str
+        choices: [IfRequired, Never, Always]
+      bypass_platform_safety_checks:
+        description: As O(winfleet.hotpatch.enrollment#module:bypass_platform_safety_checks).
+        type: bool
 seealso:
+  - module: winfleet.hotpatch.enrollment
   - module: winfleet.hotpatch.patch_assessment
   - module: winfleet.hotpatch.patch_installation
   - module: winfleet.hotpatch.guest_info
@@ -60,6 +89,17 @@ EXAMPLES = r"""
   when: item.eligibility.state != 'eligible'
   loop_control:
     label: "{{ item.name }}"
+
+- name: Find the machines whose enrolment has drifted away
+  winfleet.hotpatch.machine_info:
+    resource_group: rg-app
+    expect_settings:
+      state: present
+      reboot_setting: Never
+  delegate_to: localhost
+  run_once: true
+  register: fleet
+  failed_when: fleet is failed or fleet.drifted | length > 0
 
 - name: Read a whole resource group, shortly
   winfleet.hotpatch.machine_info:
@@ -121,6 +161,16 @@ machines:
         reasons:
           - code: patch_mode
             text: the patch mode is Manual; hotpatching needs AutomaticByPlatform
+    drift:
+      description:
+        - Each setting that differs from O(expect_settings), with C(wanted) and C(actual), and C(unreadable) with the
+          reason when it could not be read. Empty when nothing differs.
+      returned: with O(expect_settings), when RV(machines[].outcome=read)
+      type: dict
+      sample:
+        enable_hotpatching:
+          wanted: true
+          actual: null
     location:
       description: Azure region.
       returned: when RV(machines[].outcome=read)
@@ -156,6 +206,11 @@ counts:
     machines: 12
     read: 11
     failed: 1
+drifted:
+  description: ARM IDs of the machines that were read and have RV(machines[].drift).
+  returned: with O(expect_settings)
+  type: list
+  elements: str
 duration:
   description: Seconds it took.
   returned: always

@@ -11,6 +11,7 @@ inherit them, where an import inside ``run`` would cost a third of a second of C
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -25,14 +26,21 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.guard impo
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.task import Run, perform, secret_values
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import plain
 
-try:
-    import aiohttp  # noqa: F401
-    import azure.identity.aio
-    import azure.mgmt.compute.aio  # noqa: F401
-except Exception:  # whatever a broken library raises here would end the whole run; the module will tell
-    HAS_AZURE = False
-else:
-    HAS_AZURE = True
+LIBRARIES = ("aiohttp", "azure.identity.aio", "azure.mgmt.compute.aio")
+
+
+def _azure_imports() -> bool:
+    """Import the Azure libraries, and say whether they are all there and in order."""
+    try:
+        for library in LIBRARIES:
+            importlib.import_module(library)
+    except Exception:
+        # Whatever a broken library raises would end the whole run here; the module will tell.
+        return False
+    return True
+
+
+HAS_AZURE = _azure_imports()
 
 display = Display()
 

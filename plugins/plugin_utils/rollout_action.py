@@ -12,12 +12,16 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.clock import Clock, ClockError, open_clock
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.errors import InputError
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import (
+    GuestFacts,
+    guest_from_dict,
+    unreachable_guest,
+)
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.timestamps import to_iso
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.guard import Process
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.journal import JournalError
@@ -48,7 +52,8 @@ class RolloutAction(ActionBase):  # type: ignore[misc]
             self.clock = self._open_clock()
             result.update(self.work(options))
         except (InputError, StateError, JournalError, LockHeld, ClockError) as error:
-            raise AnsibleActionFail(str(error)) from error
+            # Not raised: ansible-core 2.16 would print a traceback's last line above the sentence.
+            result.update(failed=True, changed=False, msg=str(error))
         return result
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -83,6 +88,19 @@ class RolloutAction(ActionBase):  # type: ignore[misc]
             if host in hostvars and variable in hostvars[host]:
                 found[host] = plain(hostvars[host][variable])
         return found
+
+    def guests_of(self, hosts: Iterable[str], variable: str) -> dict[str, GuestFacts]:
+        """The reading that guest_info left in *variable* of each host; one that broke counts as one without answer."""
+        wanted = list(hosts)
+        found = self.of_hosts(wanted, variable)
+        guests = {}
+        for host in wanted:
+            result = found.get(host) or {}
+            if isinstance(result.get("guest"), Mapping):
+                guests[host] = guest_from_dict(result["guest"])
+            else:
+                guests[host] = unreachable_guest(str(result.get("msg") or "it was not asked"), self.clock.now())
+        return guests
 
     def _open_clock(self) -> Clock:
         environ = {**os.environ, **self._task_environment()}

@@ -98,7 +98,7 @@ def test_an_installation_ends_as_its_answers_say(exchange: str, outcome: str, st
     ],
 )
 def test_azures_own_error_is_passed_on(exchange: str, status: int | None, code: str, tmp_path: Path) -> None:
-    dummy, dummy, machine = install(recorded(EXCHANGES / f"{exchange}.json"), tmp_path)
+    machine = install(recorded(EXCHANGES / f"{exchange}.json"), tmp_path)[2]
     assert machine["error"]["code"] == code
     if status is not None:
         assert machine["error"]["status"] == status

@@ -17,6 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 DOZEN = ROOT / "emulator" / "fleets" / "dozen.yml"
 FLEETS = Path(__file__).resolve().parent / "fleets"
+COLLECTIONS = str(ROOT / ".build" / "collections")
 BIN = Path(sys.executable).parent
 RESULT = re.compile(r"^localhost \| ([A-Z]+)!? (?:\| \S+ )?=> (\{.*\})", re.DOTALL | re.MULTILINE)
 
@@ -24,7 +25,7 @@ RESULT = re.compile(r"^localhost \| ([A-Z]+)!? (?:\| \S+ )?=> (\{.*\})", re.DOTA
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables of a run: plain output, and what makes a client take an emulator for Azure."""
     plain = {
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build" / "collections"),
+        "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
         "ANSIBLE_FORCE_COLOR": "false",
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "NO_COLOR": "1",

@@ -14,7 +14,7 @@ import audit_checker as check
 import emulator_process
 import pytest
 import yaml
-from ansible_runs import BIN, DOZEN, FLEETS, Rollout
+from ansible_runs import BIN, COLLECTIONS, DOZEN, FLEETS, Rollout
 
 StartEmulator = Callable[..., emulator_process.Emulator]
 RolloutOver = Callable[..., Rollout]
@@ -120,12 +120,13 @@ def test_by_ansible_runner(start_emulator: StartEmulator, tmp_path: Path, monkey
     running = start_emulator(FLEETS / "steady.yml")
     monkeypatch.setenv("PATH", f"{BIN}:/usr/bin:/bin")
     state = tmp_path / "state"
+    (tmp_path / "runner").mkdir()
     run = ansible_runner.run(
         private_data_dir=str(tmp_path / "runner"),
         playbook="winfleet.hotpatch.rollout",
         inventory=str(running.inventory),
         extravars={"hotpatch_state_dir": str(state), "hotpatch_waves": [3, "100%"]},
-        envvars=running.environment(),
+        envvars={**running.environment(), "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS},
         quiet=True,
     )
     output = run.stdout.read()

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from hotpatch_emulator import neighbours, throttle
-from hotpatch_emulator.compute import Compute
+from hotpatch_emulator.compute import Change, Compute
 from hotpatch_emulator.identity import authorise
 from hotpatch_emulator.settings import Principal
 from hotpatch_emulator.state import VirtualMachine
@@ -46,6 +46,7 @@ class Request:
     query: Mapping[str, str]
     authorization: str | None
     body: bytes
+    if_match: str | None = None
 
 
 @dataclass
@@ -119,6 +120,7 @@ class Gateway:
             route("GET", _ONE + "/instanceview", f"{compute}/instanceView/read", self._view,
                   throttle.LOW_COST_GET, 8),
             route("PATCH", _ONE, f"{compute}/write", self._patch, throttle.UPDATE),
+            route("PUT", _ONE, f"{compute}/write", self._put, throttle.PUT),
             route("POST", _ONE + "/(?P<verb>assesspatches|installpatches)", "", self._patching,
                   throttle.GUEST_PATCH, 8),
             route("POST", _ONE + "/(?P<verb>restart|start|poweroff)", "", self._power, throttle.UPDATE, 8),
@@ -312,7 +314,14 @@ class Gateway:
         return self._compute.instance_view(self._machine(call), call.now)
 
     def _patch(self, call: _Call, seen: Seen) -> Reply:
-        return self._compute.update(self._machine(call), seen.body, call.api_version, call.now, call.principal.name)
+        return self._write(call, seen, whole=False)
+
+    def _put(self, call: _Call, seen: Seen) -> Reply:
+        return self._write(call, seen, whole=True)
+
+    def _write(self, call: _Call, seen: Seen, *, whole: bool) -> Reply:
+        request = Change(seen.body, call.api_version, call.principal.name, call.request.if_match, whole)
+        return self._compute.update(self._machine(call), request, call.now)
 
     def _patching(self, call: _Call, seen: Seen) -> Reply:
         machine = self._machine(call)

@@ -82,7 +82,15 @@ class _Azure:
             seen.principal = next((p.name for p in self._world.fleet.principals if p.client_id == client), None)
             return self._world.identity.token(segments[0], fields, version_one="v2.0" not in lowered)
         return self._gateway.answer(
-            Request(request.method, request.path, request.query, request.headers.get("Authorization"), body), seen
+            Request(
+                request.method,
+                request.path,
+                request.query,
+                request.headers.get("Authorization"),
+                body,
+                request.headers.get("If-Match"),
+            ),
+            seen,
         )
 
     def _log(self, request: web.Request, seen: Seen, reply: Reply, fault: Fault | None) -> None:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hotpatch_emulator import catalogue
+from hotpatch_emulator.assertions import AUDIENCE, ApplicationCertificate, FederatedTrust
 from hotpatch_emulator.settings import ROLES, FleetError, Principal, Script, WinrmService, make_secret
 from hotpatch_emulator.state import Guest, ImageReference, PatchSettings, VirtualMachine
 
@@ -45,23 +46,42 @@ class Builder:
             ) from None
 
     def principals(self) -> list[Principal]:
-        """Those of the file, or one rollout principal, one reader and the managed identity."""
+        """Those of the file, or one rollout principal, one reader, the managed identity and a user."""
         wanted = self._document.get("principals") or [
-            {"name": "rollout", "roles": [{"role": "Virtual Machine Contributor"}]},
+            {
+                "name": "rollout",
+                "roles": [{"role": "Virtual Machine Contributor"}],
+                "proofs": ["secret", "certificate", "federated"],
+            },
             {"name": "reader", "roles": [{"role": "Reader"}]},
             {"name": "control-node", "managed_identity": True, "roles": [{"role": "Virtual Machine Contributor"}]},
+            {"name": "operator", "proofs": ["password"], "roles": [{"role": "Virtual Machine Contributor"}]},
         ]
-        return [
-            Principal(
-                name=str(item["name"]),
-                client_id=self._uuid(),
-                object_id=self._uuid(),
-                secret=make_secret(),
-                managed_identity=bool(item.get("managed_identity", False)),
-                grants=tuple(self._grant(role) for role in item.get("roles", ())),
-            )
-            for item in wanted
-        ]
+        return [self._principal(item) for item in wanted]
+
+    def _principal(self, item: Mapping[str, Any]) -> Principal:
+        name, managed = str(item["name"]), bool(item.get("managed_identity", False))
+        proofs = () if managed else tuple(item.get("proofs", ("secret",)))
+        if "password" in proofs and len(proofs) > 1:
+            raise FleetError(f"fleet file {self._name}: principal {name} has the proof password, so it can have no other")
+        valid_days = float(item.get("certificate_valid_days", 365))
+        subject = str(item.get("federated_subject", f"system:serviceaccount:automation:{name}"))
+        is_user = "password" in proofs
+        return Principal(
+            name=name,
+            client_id=self._uuid(),
+            object_id=self._uuid(),
+            secret=make_secret(),
+            managed_identity=managed,
+            grants=tuple(self._grant(role) for role in item.get("roles", ())),
+            proofs=proofs,
+            certificate=ApplicationCertificate(name, valid_days) if "certificate" in proofs else None,
+            federated=FederatedTrust(subject, str(item.get("federated_audience", AUDIENCE)))
+            if "federated" in proofs
+            else None,
+            user=str(item.get("user", f"{name}@hotpatch.example")) if is_user else "",
+            password=make_secret(24) if is_user else "",
+        )
 
     def _grant(self, role: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
         scope = str(role.get("scope", "")).rstrip("/").lower()

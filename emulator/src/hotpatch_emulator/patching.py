@@ -10,8 +10,10 @@ describe; how late is a switch.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from statistics import NormalDist
 from typing import Any
 
 from hotpatch_emulator import offers
@@ -86,6 +88,14 @@ class Patching:
     def _draw(self, span: Range) -> float:
         return self._random.uniform(*span)
 
+    def _duration(self, span: Range) -> timedelta:
+        """How long an operation takes. Lognormal has a heavy tail: of ten operations eight lie within the minutes."""
+        if self._switches.duration_shape == "uniform":
+            return timedelta(minutes=self._draw(span))
+        low, high = math.log(max(span[0], 0.01)), math.log(max(span[1], 0.01))
+        deviations = 2 * NormalDist().inv_cdf(0.9)
+        return timedelta(minutes=self._random.lognormvariate((low + high) / 2, (high - low) / deviations))
+
     def _show(self, history: list[tuple[datetime, dict[str, Any]]], now: datetime, summary: dict[str, Any]) -> None:
         """Let a summary appear in the instance view after the lag; an older one never overtakes it."""
         visible = now + timedelta(minutes=self._draw(self._switches.patch_status_lag_minutes))
@@ -110,7 +120,8 @@ class Patching:
             )
             return operation
         minutes = machine.script.assess_minutes
-        end = now + timedelta(minutes=self._draw(self._switches.assess_minutes) if minutes is None else minutes)
+        length = self._duration(self._switches.assess_minutes) if minutes is None else timedelta(minutes=minutes)
+        end = now + length
         self._agenda.at(end, lambda at: self._assessed(operation, at))
         return operation
 
@@ -198,7 +209,7 @@ class Patching:
 
     def _plan(self, run: _Installation, now: datetime) -> None:
         minutes = run.machine.script.install_minutes
-        length = timedelta(minutes=self._draw(self._switches.install_minutes) if minutes is None else minutes)
+        length = self._duration(self._switches.install_minutes) if minutes is None else timedelta(minutes=minutes)
         window = run.selection.maximum_duration
         if window is not None and window < _LEAST_WINDOW:
             self._agenda.at(now + min(window, timedelta(minutes=2)), lambda at: self._out_of_time(run, at))

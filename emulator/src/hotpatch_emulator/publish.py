@@ -8,7 +8,6 @@ Files with secrets are made with mode 0600 before anything is written into them.
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,8 @@ from typing import Any
 import trustme
 import yaml
 
+from hotpatch_emulator import identity_files
+from hotpatch_emulator.identity_files import write_private
 from hotpatch_emulator.state import Fleet, Guest
 from hotpatch_emulator.world import World
 from hotpatch_emulator.wsman import certificates
@@ -28,15 +29,6 @@ class WinrmPorts:
 
     https: int
     http: int
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file that only its owner may read."""
-    temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    temporary.replace(path)
 
 
 def publish(
@@ -59,7 +51,7 @@ def publish(
 
 def _endpoints(world: World, run_dir: Path, arm: str, control: str) -> dict[str, Any]:
     fleet = world.fleet
-    services = [p for p in fleet.principals if not p.managed_identity]
+    services = [p for p in fleet.principals if "secret" in p.proofs]
     first = services[0] if services else fleet.principals[0]
     guest = next(iter(fleet)).guest
     return {
@@ -73,11 +65,7 @@ def _endpoints(world: World, run_dir: Path, arm: str, control: str) -> dict[str,
         "tenant_id": fleet.tenant_id,
         "client_id": first.client_id,
         "client_secret": first.secret,
-        "principals": {
-            p.name: {"client_id": p.client_id, "object_id": p.object_id}
-            | ({} if p.managed_identity else {"client_secret": p.secret})
-            for p in fleet.principals
-        },
+        "principals": identity_files.publish(fleet.principals, world.identity, run_dir),
         "identity_endpoint": f"{control}/msi/token",
         "identity_header": world.identity.identity_header,
         "subscription_ids": list(fleet.subscriptions),
@@ -108,11 +96,10 @@ def _client_certificates(fleet: Fleet, run_dir: Path, authority: trustme.CA) -> 
     if not accounts:
         return {}
     certificate, key = certificates.issue_client(authority, certificates.principal_of(accounts.pop()))
-    files = {"ansible_winrm_cert_pem": certificate, "ansible_winrm_cert_key_pem": key}
-    paths = {name: run_dir / f"{name.removeprefix('ansible_').replace('_', '-')}.pem" for name in files}
-    for name, content in files.items():
-        write_private(paths[name], content.decode("ascii"))
-    return {name: str(path) for name, path in paths.items()}
+    files = {run_dir / "winrm-client.pem": certificate, run_dir / "winrm-client-key.pem": key}
+    for path, content in files.items():
+        write_private(path, content.decode("ascii"))
+    return dict(zip(("ansible_winrm_cert_pem", "ansible_winrm_cert_key_pem"), map(str, files), strict=True))
 
 
 def _guests(fleet: Fleet) -> list[Guest]:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hotpatch_emulator.assertions import ApplicationCertificate, FederatedTrust
+
 Range = tuple[float, float]
 
 
@@ -36,15 +38,23 @@ class Switches:
     operation_kept_minutes: float = 240
     unselected_state: str = "Excluded"
     install_failure: str = "patch"
+    put_without_patch_settings: str = "reset"
     reboot_setting_of: str = "model"
     throttle_body: str = "text_for_polls"
     buckets: str = "smaller_than_documented"
     bucket_sizes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     others_draw_percent: float = 20
+    others_schedule: tuple[Mapping[str, float], ...] = ()
+    others_draw: str = "at_refill"
+    ratelimit_headers: str = "comma_separated"
+    resource_graph_lag_minutes: Range = (2, 15)
+    operations_read_scope: str = "subscription"
+    drained_percent: float = 0
     page_size: int = 50
     list_expand: str = "refused_without_filter"
     assess_minutes: Range = (1.6, 2.6)
     install_minutes: Range = (4, 9)
+    duration_shape: str = "uniform"
     restart_down_seconds: Range = (90, 240)
     agent_silence_minutes: float = 25
     update_seconds: Range = (8, 40)
@@ -82,9 +92,10 @@ class WinrmService:
 
 @dataclass(frozen=True)
 class Principal:
-    """Somebody who may ask: a service principal or, with ``managed_identity``, the identity of the control node.
+    """Somebody who may ask: a service principal, a user or, with ``managed_identity``, the identity of the control node.
 
-    ``grants`` are (scope, action patterns); the empty scope is every subscription.
+    ``grants`` are (scope, action patterns); the empty scope is every subscription. ``proofs`` names the PROOFS that the
+    sign-in service takes of it.
     """
 
     name: str
@@ -93,6 +104,15 @@ class Principal:
     secret: str
     managed_identity: bool
     grants: tuple[tuple[str, tuple[str, ...]], ...]
+    proofs: tuple[str, ...] = ("secret",)
+    certificate: ApplicationCertificate | None = None
+    federated: FederatedTrust | None = None
+    user: str = ""
+    password: str = ""
+
+
+PROOFS = ("secret", "certificate", "federated", "password")
+"""How a principal can prove who it is; ``password`` makes it a user."""
 
 
 # What each role allows, as action patterns; "*" matches any run of characters as in Azure's role definitions.

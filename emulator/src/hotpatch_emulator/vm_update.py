@@ -1,6 +1,6 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PATCH of a machine's model: what is refused, and with which of the service's messages.
+"""PATCH and PUT of a machine's model: what is refused, and with which of the service's messages.
 
 Recorded or quoted texts are used where there are any. Three refusals follow only the schema's and Terraform's rules
 (hotpatching with another patch mode, without agent, another mode on a hotpatch image): those texts are made up in the
@@ -45,7 +45,7 @@ def _section(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value
 
 
-def apply(machine: VirtualMachine, body: Any, api_version: str) -> dict[str, Any]:
+def apply(machine: VirtualMachine, body: Any, api_version: str, *, check: bool = True) -> dict[str, Any]:
     """Check the PATCH, change the model and return what changed. Raises the service's refusal, changing nothing."""
     if not isinstance(body, Mapping):
         raise ArmError(400, "InvalidRequestContent", "The request content was invalid and could not be deserialized.")
@@ -56,7 +56,8 @@ def apply(machine: VirtualMachine, body: Any, api_version: str) -> dict[str, Any
     windows = _section(profile, "windowsConfiguration")
     _refuse_fixed(machine, profile, windows)
     settings = _merged(machine.patch_settings, _section(windows, "patchSettings"))
-    _check(machine, settings, api_version)
+    if check:
+        _check(machine, settings, api_version)
     changed: dict[str, Any] = {}
     if "tags" in body:
         machine.tags = {str(key): str(value) for key, value in _section(body, "tags").items()}
@@ -67,6 +68,44 @@ def apply(machine: VirtualMachine, body: Any, api_version: str) -> dict[str, Any
     size = _section(properties, "hardwareProfile").get("vmSize")
     if size is not None and size != machine.size:
         changed["size"] = machine.size = str(size)
+    return changed
+
+
+def replace_model(machine: VirtualMachine, body: Any, api_version: str, *, refuse_bare: bool) -> dict[str, Any]:
+    """Take a PUT of the whole model: patch settings that it leaves out are gone, which is what undoes an enrolment.
+
+    azure.azcollection's azure_rm_virtualmachine sends the Windows configuration without them whenever it updates a
+    machine. What Azure makes of that on a hotpatch image is not recorded: the default settings come back, or with
+    ``refuse_bare`` the words that a creation without them gets. Nothing but settings, tags and size is replaced.
+    """
+    if not isinstance(body, Mapping):
+        raise ArmError(400, "InvalidRequestContent", "The request content was invalid and could not be deserialized.")
+    properties = _section(body, "properties")
+    profile = _section(properties, "osProfile")
+    windows = _section(profile, "windowsConfiguration")
+    given = _section(windows, "patchSettings")
+    image = machine.image
+    fit = catalogue.supports_hotpatch(image.publisher, image.offer, image.sku)
+    if windows and not given and refuse_bare and fit:
+        raise _invalid("PatchSettings must be specified for hotpatch compatible VMs.", _PREFIX)
+    _refuse_fixed(machine, profile, windows)
+    # What a GET shows and nobody can write (vmId, timeCreated, instanceView ...) comes back in a PUT and is ignored.
+    kept: dict[str, Any] = {name: body[name] for name in ("tags",) if name in body}
+    kept["properties"] = {"hardwareProfile": _section(properties, "hardwareProfile")}
+    before = machine.patch_settings
+    if windows:
+        machine.patch_settings = PatchSettings()
+    if given:
+        kept["properties"]["osProfile"] = {"windowsConfiguration": {"patchSettings": given}}
+    try:
+        # Bare settings are not checked: the rules for changing the mode would not let the defaults in.
+        changed = apply(machine, kept, api_version, check=bool(given))
+    except ArmError:
+        machine.patch_settings = before
+        raise
+    changed.pop("patch_settings", None)
+    if machine.patch_settings != before:
+        changed["patch_settings"] = machine.patch_settings.to_arm()
     return changed
 
 

@@ -57,6 +57,12 @@ def common_headers(moment: datetime, request_id: str, location: str = "WESTEUROP
     }
 
 
+def support_sentence(moment: datetime) -> str:
+    """The message of every error of Resource Graph; what happened stands in its details (recorded 2021)."""
+    stamp = moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
+    return f"Please provide below info when asking for support: timestamp = {stamp}, correlationId = {new_id()}."
+
+
 @dataclass
 class Reply:
     """An answer before the common headers are added; ``body`` None is an empty body, text is sent as plain text."""

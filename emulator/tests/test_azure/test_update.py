@@ -96,3 +96,50 @@ def test_disabled_hotpatching_leaves_the_guest_late(start: Start) -> None:
     assert azure.machine("ready25").guest.enrolled
     azure.advance(120)
     assert not azure.machine("ready25").guest.enrolled
+
+
+def bare_put(azure: Running, name: str) -> dict[str, Any]:
+    """The model as azure.azcollection's azure_rm_virtualmachine sends it back: Windows without patch settings."""
+    body: dict[str, Any] = azure.call("GET", azure.vm(name)).json()
+    windows = body["properties"]["osProfile"]["windowsConfiguration"]
+    windows.pop("patchSettings")
+    body["tags"] = {**body.get("tags", {}), "owner": "app"}
+    return body
+
+
+def test_a_put_without_patch_settings_undoes_the_enrolment(azure: Running) -> None:
+    answer = azure.call("PUT", azure.vm("ready25"), bare_put(azure, "ready25"))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["properties"]["provisioningState"] == "Updating"
+    azure.advance(120)
+    model = azure.call("GET", azure.vm("ready25")).json()
+    assert model["properties"]["osProfile"]["windowsConfiguration"]["patchSettings"] == {
+        "patchMode": "AutomaticByOS", "assessmentMode": "ImageDefault",
+    }  # fmt: skip
+    assert (model["tags"]["owner"], model["etag"]) == ("app", '"3"')
+    assert azure.audit("state", what="model")[-1]["patch_settings"]["patchMode"] == "AutomaticByOS"
+
+
+def test_a_put_of_what_was_read_changes_nothing(azure: Running) -> None:
+    body = azure.call("GET", azure.vm("ready25")).json()
+    assert azure.call("PUT", azure.vm("ready25"), body).status_code == 200
+    azure.advance(120)
+    assert azure.call("GET", azure.vm("ready25")).json() == {**body, "etag": '"3"'}
+
+
+def test_a_put_without_patch_settings_may_be_refused(start: Start) -> None:
+    azure = start(switches={"put_without_patch_settings": "refused"})
+    answer = azure.call("PUT", azure.vm("ready25"), bare_put(azure, "ready25"))
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == "PatchSettings must be specified for hotpatch compatible VMs."
+    assert azure.call("PUT", azure.vm("plain22"), bare_put(azure, "plain22")).status_code == 200
+
+
+def test_if_match_refuses_another_version_of_the_model(azure: Running) -> None:
+    url = f"{azure.arm}{azure.vm('ready25')}?api-version=2024-07-01"
+    headers = {"Authorization": f"Bearer {azure.token()}", "If-Match": '"1"'}
+    body = settings(assessmentMode="AutomaticByPlatform")
+    refused = azure.http.patch(url, json=body, headers=headers)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (412, "PreconditionFailed")
+    headers["If-Match"] = azure.call("GET", azure.vm("ready25")).json()["etag"]
+    assert azure.http.patch(url, json=body, headers=headers).status_code == 200

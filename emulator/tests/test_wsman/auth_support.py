@@ -40,7 +40,7 @@ class Raw:
 
     def post(self, body: bytes = b"", **headers: str) -> tuple[int, dict[str, list[str]], bytes]:
         """Status, headers by lower-case name, body."""
-        sent = {"Host": "guest", "Content-Type": "application/soap+xml;charset=UTF-8", **headers}
+        sent = {"Host": "guest", "Content_Type": "application/soap+xml;charset=UTF-8", **headers}
         lines = ["POST /wsman HTTP/1.1", f"Content-Length: {len(body)}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in sent.items()]
         self._socket.sendall("\r\n".join([*lines, "", ""]).encode() + body)

@@ -78,6 +78,25 @@ def known_cloud(name_or_url: str) -> Cloud | None:
     raise InputError("cloud_environment", name_or_url, _ALLOWED)
 
 
+def choose_authority(adfs_authority_url: str, cloud: Cloud) -> str:
+    """Return the login endpoint: the option adfs_authority_url if given, else the cloud's.
+
+    Raises InputError for anything but an https URL. Without the ``/adfs`` that AD FS has in its addresses: the
+    libraries put the tenant there, and with AD FS that is ``adfs``.
+    """
+    if not adfs_authority_url:
+        return cloud.authority
+    parts = urlsplit(adfs_authority_url.strip())
+    if parts.scheme != "https" or not parts.hostname or parts.username or parts.query:
+        raise InputError(
+            "adfs_authority_url", adfs_authority_url, "an https URL such as https://adfs.example.com, with tenant adfs"
+        )
+    path = parts.path.rstrip("/")
+    if path.lower().endswith("/adfs"):
+        path = path[: -len("/adfs")]
+    return f"https://{parts.netloc}{path}"
+
+
 async def resolve_cloud(name_or_url: str, session: aiohttp.ClientSession, environ: Mapping[str, str]) -> Cloud:
     """Return the cloud the option cloud_environment names, asking a custom cloud for its metadata.
 

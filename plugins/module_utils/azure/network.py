@@ -168,6 +168,57 @@ def make_transport(
     )
 
 
+def make_blocking_transport(context: ssl.SSLContext, environ: Mapping[str, str], authority: str) -> Any:
+    """Return an azure-core transport for a credential that has no async form, with the session's TLS and proxies.
+
+    *authority* is the login endpoint, whose port MSAL drops where it asks what kind of user one is.
+    """
+    import requests
+    import urllib3
+    from requests.adapters import HTTPAdapter
+
+    from azure.core.pipeline.transport import RequestsTransport
+
+    class ContextAdapter(HTTPAdapter):
+        """Uses the session's TLS context as it is; requests would add authorities of its own to it."""
+
+        def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+            super().init_poolmanager(*arguments, **options, ssl_context=context)
+
+        def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+            return super().proxy_manager_for(proxy, **options, ssl_context=context)
+
+        def build_connection_pool_key_attributes(self, *arguments: Any, **options: Any) -> Any:
+            host, _pool = super().build_connection_pool_key_attributes(*arguments, **options)
+            return host, {}
+
+        def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+            """The context says it all."""
+
+    class ProxiedTransport(RequestsTransport):  # type: ignore[misc]  # azure-core exports it lazily
+        def send(self, request: Any, **options: Any) -> Any:
+            request.url = restore_port(request.url, authority)
+            proxy = choose_proxy(environ, request.url)
+            options["proxies"] = {"http": proxy, "https": proxy} if proxy else {}
+            return super().send(request, **options)
+
+    if context.verify_mode == ssl.CERT_NONE:
+        # The user has our own warning already.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    session = requests.Session()
+    session.trust_env = False
+    session.mount("https://", ContextAdapter(max_retries=0))
+    return ProxiedTransport(session=session, connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
+
+
+def restore_port(url: str, authority: str) -> str:
+    """Return *url* with the port of *authority* if it names its host and no port."""
+    parts, own = urlsplit(url), urlsplit(authority)
+    if own.port is None or parts.port is not None or parts.hostname != own.hostname:
+        return url
+    return parts._replace(netloc=own.netloc).geturl()
+
+
 def connection_failure(operation: str, url: str, error: BaseException) -> AzureFailure | None:
     """Turn what aiohttp (or azure-core around it) raises about a connection to *url* into a failure; None for other.
 
@@ -190,7 +241,12 @@ def connection_failure(operation: str, url: str, error: BaseException) -> AzureF
             return unreachable(operation, endpoint, f"no connection within {CONNECT_SECONDS} seconds")
     for cause in chain:
         if isinstance(cause, (aiohttp.ClientError, TimeoutError, OSError)) or _is_timeout(cause):
-            reason = f"no answer within {READ_SECONDS} seconds" if _is_timeout(cause) else str(cause) or "it hung up"
+            # The innermost has the plain words; those around it repeat them with the whole URL.
+            words = next(
+                (inner.strerror for inner in reversed(chain) if isinstance(inner, OSError) and inner.strerror), ""
+            )
+            said = words or str(cause) or "it hung up"
+            reason = f"no answer within {READ_SECONDS} seconds" if _is_timeout(cause) else said
             return unreachable(operation, endpoint, reason, uncertain=True)
     return None
 
@@ -201,12 +257,16 @@ def is_untrusted(error: BaseException) -> bool:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """Return *error* and what it came from, outermost first; azure-core keeps the cause in ``inner_exception``."""
+    """Return *error* and what it came from, outermost first.
+
+    azure-core keeps the cause in ``inner_exception``, urllib3 in ``reason``, requests as its first argument.
+    """
     chain: list[BaseException] = []
     current: BaseException | None = error
     while current is not None and current not in chain:
         chain.append(current)
-        current = getattr(current, "inner_exception", None) or current.__cause__
+        kept = (getattr(current, "inner_exception", None), current.__cause__, getattr(current, "reason", None))
+        current = next((cause for cause in (*kept, *current.args[:1]) if isinstance(cause, BaseException)), None)
     return chain
 
 

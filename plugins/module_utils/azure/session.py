@@ -17,15 +17,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..clock import Clock, open_clock, require_loopback
-from .clouds import Cloud, known_cloud, resolve_cloud
+from .clouds import Cloud, choose_authority, known_cloud, resolve_cloud
 from .credentials.method import Surroundings
 from .credentials.options import AuthOptions, read_auth_options
 from .credentials.principal import PrincipalCredential
+from .credentials.renewal import make_authentication
 from .credentials.selector import choose_method
 from .errors import AzureFailure, failure_from_answer, missing_library
 from .network import (
     LOCAL_CONNECT_SECONDS,
     connection_failure,
+    make_blocking_transport,
     make_ssl_context,
     make_transport,
     open_connections,
@@ -59,7 +61,7 @@ async def open_session(
     AzureFailure.
     """
     options = read_auth_options(params, environ)
-    choice = choose_method(options, environ)
+    choice = choose_method(options)
     known_cloud(options.get("cloud_environment"))
     context, warnings = make_ssl_context(environ, options.get("cert_validation_mode"))
     connections = open_connections(context)
@@ -67,12 +69,15 @@ async def open_session(
         cloud = await resolve_cloud(options.get("cloud_environment"), connections, environ)
         if clock is None:
             clock = open_clock(environ, cloud.endpoints)
-        require_loopback(environ, cloud.endpoints)
+        authority = choose_authority(options.get("adfs_authority_url"), cloud)
+        require_loopback(environ, [*cloud.endpoints, authority])
         surroundings = Surroundings(
             cloud,
+            authority,
             environ,
             transport=lambda: make_transport(connections, environ),
             local_transport=lambda: make_transport(connections, {}, connect_seconds=LOCAL_CONNECT_SECONDS),
+            blocking_transport=lambda: make_blocking_transport(context, environ, authority),
         )
         async with PrincipalCredential(choice, surroundings) as credential:
             transport = make_transport(connections, environ, clock)
@@ -169,7 +174,7 @@ class ArmSession:
 
 def _make_pipeline(cloud: Cloud, credential: Any, pacer: Pacer, clock: Clock, transport: Any) -> Any:
     from azure.core.pipeline import AsyncPipeline, policies
-    from azure.mgmt.core.policies import ARMHttpLoggingPolicy, AsyncARMChallengeAuthenticationPolicy
+    from azure.mgmt.core.policies import ARMHttpLoggingPolicy
 
     # Without a handler Python prints the SDK's warnings to stderr; what matters of them is in our failures.
     logger = logging.getLogger("azure")
@@ -186,7 +191,7 @@ def _make_pipeline(cloud: Cloud, credential: Any, pacer: Pacer, clock: Clock, tr
             # Outside the repeating policy: the hook sees the last answer, not the first 429.
             policies.CustomHookPolicy(),
             pacing,
-            AsyncARMChallengeAuthenticationPolicy(credential, cloud.scope),
+            make_authentication(credential, cloud.scope),
             ARMHttpLoggingPolicy(),
             departure,
         ],

@@ -77,10 +77,17 @@ class VirtualMachines:
         begin = self._operations(machine.subscription_id).begin_install_patches
         return await self._start(f"install patches on {machine}", begin, machine, "install_patches", body, check)
 
-    async def update(self, machine: ResourceId, body: Mapping[str, Any], check: Check | None = None) -> Started:
-        """PATCH a machine with only what *body* (a part of the machine as JSON) holds."""
+    async def update(
+        self, machine: ResourceId, body: Mapping[str, Any], check: Check | None = None, etag: str | None = None
+    ) -> Started:
+        """PATCH a machine with only what *body* (a part of the machine as JSON) holds.
+
+        With *etag* only if the model is still the one read (If-Match): otherwise Azure answers 412 and changes nothing.
+        """
         begin = self._operations(machine.subscription_id).begin_update
-        return await self._start(f"change the settings of {machine}", begin, machine, "update", body, check)
+        # As a plain header: the SDK's parameter for it changed its name between versions.
+        headers = {"If-Match": etag} if etag else None
+        return await self._start(f"change the settings of {machine}", begin, machine, "update", body, check, headers)
 
     async def poll(self, url: str) -> Operation:
         """Ask once how the operation at a poll URL goes; PollUrlGone if Azure has forgotten it."""
@@ -94,12 +101,15 @@ class VirtualMachines:
         version_key: str,
         body: Mapping[str, Any] | None,
         check: Check | None,
+        headers: Mapping[str, str] | None = None,
     ) -> Started:
         """Send one request that starts an operation, and read its acceptance."""
         # Bytes pass through every version of the SDK unchanged; models would not.
         contents = [] if body is None else [json.dumps(body, separators=(",", ":")).encode()]
         options: dict[str, Any] = {} if body is None else {"content_type": "application/json"}
         options |= {"api_version": self._version(version_key), "polling": False, CHECK_OPTION: check}
+        if headers:
+            options["headers"] = dict(headers)
         answer = await self._send(operation, begin, machine, *contents, **options)
         started = started_from(answer.status, answer.headers, answer.body, answer.retry_after)
         if not started.poll_url and started.body is None:

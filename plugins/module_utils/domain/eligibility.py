@@ -52,6 +52,15 @@ CODES: dict[str, str] = {
 }
 """Every code an eligibility can carry, with what it means."""
 
+ENROLMENT_OVERRIDE = "enrolment_in_guest"
+OVERRIDES: dict[str, str] = {
+    **CODES,
+    ENROLMENT_OVERRIDE: "the guest's registry does not show the enrolment package or HotPatchTableSize",
+    "created_with_updates_on": "patch mode Manual needs enableAutomaticUpdates false",
+}
+"""Every code a user can override, in one list for all that take it; each decision looks for those that are its own.
+The last two belong to :mod:`.enrolment` and :mod:`.patch_settings`."""
+
 
 @dataclass(frozen=True)
 class Eligibility:
@@ -66,8 +75,8 @@ def check_overrides(option: str, codes: Iterable[str]) -> frozenset[str]:
     """Return the codes a user wants overridden; InputError for one that does not exist."""
     wanted = frozenset(codes)
     for code in sorted(wanted):
-        if code not in CODES:
-            raise InputError(option, code, "one of " + ", ".join(sorted(CODES)))
+        if code not in OVERRIDES:
+            raise InputError(option, code, "one of " + ", ".join(sorted(OVERRIDES)))
     return wanted
 
 

@@ -59,6 +59,7 @@ class Machine:
     :param instance_view_read: whether the instance view came along.
     :param configuration_statuses: codes such as ``PatchModeConfigurationState/Ready``.
     :param error: Azure's error when the machine itself could not be read; every fact is then unreadable.
+    :param etag: the model's version, in its quotes (recorded 2024); None with an older API.
     """
 
     id: ResourceId
@@ -88,6 +89,7 @@ class Machine:
     configuration_statuses: tuple[str, ...] = ()
     instance_view_read: bool = False
     error: Mapping[str, Any] | None = None
+    etag: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON in snake_case; facts as ``{"state", "value", "why"}``, the ID as text."""
@@ -138,6 +140,7 @@ def machine_from_arm(body: Mapping[str, Any]) -> Machine:
         platform_update_domain=_update_domain(view, view_read),
         configuration_statuses=_codes(status.get("configurationStatuses")),
         instance_view_read=view_read,
+        etag=text(body, "etag"),
     )
 
 

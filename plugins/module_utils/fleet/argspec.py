@@ -75,6 +75,13 @@ INSTALLATION: Options = {
     "assessments": {"type": "list", "elements": "dict"},
     "max_age": {"type": "int", "default": 14400},
 }
+SETTINGS: Options = {
+    "state": {"type": "str", "choices": ["present", "absent", "held"], "default": "present"},
+    "patch_mode": {"type": "str", "choices": ["AutomaticByPlatform", "AutomaticByOS", "Manual"]},
+    "assessment_mode": {"type": "str", "choices": ["ImageDefault", "AutomaticByPlatform"]},
+    "reboot_setting": {"type": "str", "choices": ["IfRequired", "Never", "Always"]},
+    "bypass_platform_safety_checks": {"type": "bool"},
+}
 
 
 def machine_info_spec() -> ArgumentSpec:
@@ -85,10 +92,20 @@ def machine_info_spec() -> ArgumentSpec:
             **TARGETS,
             **FAILURES,
             "details": {"type": "str", "choices": ["all", "none"], "default": "all"},
+            "expect_settings": {"type": "dict", "options": {name: dict(option) for name, option in SETTINGS.items()}},
         },
         mutually_exclusive=(("resource_ids", "resource_group"), ("resource_ids", "name")),
         required_by={"name": ("resource_group",)},
     )
+
+
+def enrollment_spec() -> ArgumentSpec:
+    """``enrollment``."""
+    own: Options = {
+        "preflight_overrides": {"type": "list", "elements": "str", "default": []},
+        "wait_timeout": {"type": "int", "default": 1800},
+    }
+    return _on_named_machines({**WAITING, **SETTINGS, **own})
 
 
 def patch_assessment_spec() -> ArgumentSpec:

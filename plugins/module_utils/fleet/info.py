@@ -12,6 +12,7 @@ from ..clock import Clock
 from ..domain.eligibility import eligibility
 from ..domain.facts import Fact
 from ..domain.machine import Machine, product, unread_machine
+from ..domain.patch_settings import Wanted, difference, wanted_from
 from ..domain.resource_id import ResourceId
 from ..domain.timestamps import to_iso
 from ..domain.waves import parse_budget
@@ -41,6 +42,7 @@ def run(
     Raises InputError, ClockError and AzureFailure for what stops the whole run.
     """
     budget = parse_budget(params["max_failures"])
+    expected = wanted_from(params["expect_settings"]) if params.get("expect_settings") else None
     named = params.get("resource_ids") is not None or params.get("name") is not None
     subscription = default_subscription(params, environ)
     machines = read_targets(params, subscription) if named else []
@@ -55,8 +57,10 @@ def run(
             campaign = Campaign(
                 clock, guard, progress, total=len(targets), poll_interval=0, wait_timeout=None, max_failures=budget
             )
-            entries = await _read_all(connection, campaign, targets, clock, str(params["details"]))
+            entries = await _read_all(connection, campaign, targets, clock, str(params["details"]), expected)
         result = _result(entries, campaign, str(params["max_failures"]))
+        if expected is not None:
+            result["drifted"] = [entry["id"] for entry in entries if entry.get("drift")]
         result["duration"] = round(clock.monotonic() - begun, 3)
         if connection.warnings:
             result["warnings"] = list(connection.warnings)
@@ -72,12 +76,17 @@ async def _listed(connection: Connection, subscription: str, resource_group: str
 
 
 async def _read_all(
-    connection: Connection, campaign: Campaign, targets: list[ResourceId], clock: Clock, details: str
+    connection: Connection,
+    campaign: Campaign,
+    targets: list[ResourceId],
+    clock: Clock,
+    details: str,
+    expected: Wanted | None,
 ) -> list[Entry]:
     async def read(machine: ResourceId, alone: bool = False) -> Entry:
         campaign.occupy(machine.key)
         try:
-            entry = _entry(await look(connection.gateway, machine, clock), details)
+            entry = _entry(await look(connection.gateway, machine, clock), details, expected)
         except AzureFailure as failure:
             if alone and is_fleet_wide(failure):
                 raise
@@ -90,10 +99,12 @@ async def _read_all(
     return first + await campaign.run(targets[1:], read)
 
 
-def _entry(view: View, details: str) -> Entry:
+def _entry(view: View, details: str, expected: Wanted | None) -> Entry:
     machine = view.machine
     judged = eligibility(machine)
     own: Entry = {"outcome": "read", "read_at": to_iso(view.read_at), "product": product(machine).value}
+    if expected is not None:
+        own["drift"] = difference(machine.patch_settings, expected)
     if details == "none":
         own["eligibility"] = judged.state
         own["eligibility_codes"] = [reason.code for reason in judged.reasons]

@@ -39,7 +39,7 @@ from ..domain.joining import (
 from ..domain.machine import Machine, machine_from_arm
 from ..domain.resource_id import ResourceId
 from .campaign import Campaign, NotAdmitted, WaitEnded
-from .journal import Journal, new_intent_id
+from .journal import Journal, JournalError, new_intent_id
 
 ASSESS: Operation = "assess"
 INSTALL: Operation = "install"
@@ -70,6 +70,10 @@ class Gateway(Protocol):
     async def start_assessment(self, resource_id: ResourceId, check: Check) -> Started: ...
 
     async def start_installation(self, resource_id: ResourceId, body: Mapping[str, Any], check: Check) -> Started: ...
+
+    async def update(
+        self, machine: ResourceId, body: Mapping[str, Any], check: Check, etag: str | None = None
+    ) -> Started: ...
 
     async def poll(self, url: str) -> PolledOperation: ...
 
@@ -167,7 +171,7 @@ class Pursuit:
                 return _done(step.summary, entry, step.ours, joined=True), view
             assert isinstance(step, WaitThenLook)
             await self.campaign.pause(machine.subscription_id, at_least=min(step.seconds, LOOK_SECONDS))
-            view = await self._look_patiently(machine)
+            view = await self.look_patiently(machine)
 
     async def start(self, machine: ResourceId, operation: Operation, view: View, send: Send) -> Ending:
         """Send the POST unless something turns out to run after all, and follow it.
@@ -206,7 +210,7 @@ class Pursuit:
         async def refused() -> None:
             entry = intent()
             if entry is not None:
-                await self.journal.refused(entry, self.clock.now())
+                await self._note(self.journal.refused(entry, self.clock.now()))
 
         try:
             started = await send(check)
@@ -223,7 +227,7 @@ class Pursuit:
             return Ending("refused", failure=failure, reason=failure.sentence)
         entry = intent()
         assert entry is not None, "the gateway sent a POST without asking first"
-        await self.journal.accepted(entry, self.clock.now(), started.activity_id, started.poll_url)
+        await self._note(self.journal.accepted(entry, self.clock.now(), started.activity_id, started.poll_url))
         entry = replace(entry, activity_id=started.activity_id, poll_url=started.poll_url or None)
         if not started.poll_url:
             return Ending("finished", activity_id=started.activity_id, result=started.body, entry=entry)
@@ -237,7 +241,7 @@ class Pursuit:
         try:
             # Azure cannot show it at once; the first look is worth waiting for.
             await self.campaign.pause(machine.subscription_id)
-            view = await self._look_patiently(machine)
+            view = await self.look_patiently(machine)
             ending, dummy = await self.join(machine, operation, view)
         except WaitEnded as ended:
             return Ending("running", reason=f"{lost}. {ended.reason}")
@@ -245,7 +249,7 @@ class Pursuit:
             return Ending("unknown", failure=failure, reason=f"{lost}: {failure.sentence}")
         return ending
 
-    async def _look_patiently(self, machine: ResourceId) -> View:
+    async def look_patiently(self, machine: ResourceId) -> View:
         """Read the machine, again and again while Azure cannot be asked.
 
         Raises:
@@ -266,7 +270,7 @@ class Pursuit:
         give_up = self.clock.monotonic() + SETTLE_SECONDS[operation]
         try:
             while self.clock.monotonic() < give_up:
-                step = self._step(machine, operation, await self._look_patiently(machine))
+                step = self._step(machine, operation, await self.look_patiently(machine))
                 if isinstance(step, JoinActivity):
                     return await self._follow_view(machine, operation, step.activity_id, None, joined=True)
                 await self.campaign.pause(machine.subscription_id)
@@ -291,7 +295,7 @@ class Pursuit:
                 except WaitEnded as ended:
                     return replace(so_far, reason=ended.reason)
                 except PollUrlGone:
-                    await self.journal.gone(entry, self.clock.now())
+                    await self._note(self.journal.gone(entry, self.clock.now()))
                     return await self._follow_view(machine, entry.operation, entry.activity_id, entry, joined)
                 except AzureFailure as failure:
                     if failure.kind not in TRANSIENT_KINDS:
@@ -320,7 +324,7 @@ class Pursuit:
         try:
             with self.campaign.polled(machine.subscription_id):
                 while True:
-                    view = (await self._look_patiently(machine)).machine
+                    view = (await self.look_patiently(machine)).machine
                     summary = view.installation if operation == INSTALL else view.assessment
                     shown = summary is not None and (activity_id is None or same(summary.activity_id, activity_id))
                     if shown and summary is not None and summary.status not in UNFINISHED:
@@ -339,7 +343,19 @@ class Pursuit:
     async def close(self, ending: Ending, status: str, kbs: tuple[str, ...] = ()) -> None:
         """Note the end of one of our own operations, so that no later run joins it again."""
         if ending.entry is not None and ending.entry.finished is None:
-            await self.journal.finished(ending.entry, self.clock.now(), status, kbs, ending.activity_id)
+            now = self.clock.now()
+            await self._note(self.journal.finished(ending.entry, now, status, kbs, ending.activity_id))
+
+    async def _note(self, writing: Awaitable[None]) -> None:
+        """Write a line about something that has happened already.
+
+        A full disk must not hide what Azure did: nothing more is started, but this machine is followed to its end.
+        What the line would have said, the instance view tells the next run.
+        """
+        try:
+            await writing
+        except JournalError as error:
+            self.campaign.stop("journal", str(error))
 
 
 def _done(summary: Summary, entry: JournalEntry | None, ours: bool, joined: bool) -> Ending:

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The argument specifications of rollout_plan, rollout_wave and rollout_report, for action and documentation alike."""
+"""The argument specifications of the actions that only decide, for action and documentation alike."""
 
 from __future__ import annotations
 
@@ -43,4 +43,16 @@ ROLLOUT_REPORT: Options = {
     "report_dir": {"type": "path"},
     "rollout_id": {"type": "str"},
     "print_only": {"type": "bool", "default": False},
+}
+
+ENROLLMENT_PROGRESS: Options = {
+    "ids": {"type": "dict", "required": True},
+    "enrollment": {"type": "dict", "required": True},
+    "machines": {"type": "dict", "required": True},
+    "guest_variable": {"type": "str"},
+    "previous": {"type": "dict", "default": {}},
+    "preflight_overrides": {"type": "list", "elements": "str", "default": []},
+    "timeout": {"type": "int", "default": 14400},
+    "interval": {"type": "int", "default": 300},
+    "error_budget": {"type": "str", "default": "0"},
 }

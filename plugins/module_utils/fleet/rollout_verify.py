@@ -31,7 +31,7 @@ def verify(
     installation; null where that cannot be known.
     """
     release = releases.of(machine)
-    fit, enrolled = eligibility(machine, overrides), enrolment(machine, guest)
+    fit, enrolled = eligibility(machine, overrides), enrolment(machine, guest, overrides)
     where = track(machine, enrolled, fit, guest, release)
     verdict = preflight_verdict(machine, guest, fit, enrolled, where, release)
     last = machine.installation

@@ -13,16 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from ..domain.assessment import Assessment, AvailablePatch
+from ..domain.assessment import Assessment
 from ..domain.eligibility import eligibility
 from ..domain.enrolment import enrolment
 from ..domain.errors import InputError
 from ..domain.facts import Fact
 from ..domain.guest import GuestFacts
-from ..domain.installation import Installation, Outcome, PatchResult
-from ..domain.installation import outcome as installed_outcome
 from ..domain.joining import JournalEntry
-from ..domain.kb import normal_kb
 from ..domain.machine import Machine
 from ..domain.proof import Proof, prove
 from ..domain.releases import Release, release_from_dict
@@ -31,6 +28,7 @@ from ..domain.timestamps import parse_timestamp, to_iso
 from ..domain.track import track
 from ..domain.verdicts import COUNTS_AGAINST_BUDGET, Verdict, final_verdict, preflight_verdict
 from ..domain.waves import allows, parse_budget
+from .rollout_entries import azure_outcome, brief, offers_of
 from .rollout_plan import BUDGET_OPTION, STILL_RUNNING
 from .rollout_state import Record, Rollout
 
@@ -45,7 +43,6 @@ class Sent:
 
 Journal = Callable[[str], Sent | None]
 NOT_SENT = frozenset({"not_started", "skipped"})
-GUEST_OUTCOMES = frozenset({"claimed", "withheld", "not_offered", "failed", "unlisted"})
 
 
 @dataclass
@@ -152,7 +149,7 @@ def _preflight_one(
     found: Preflight,
 ) -> None:
     release = release_of(record)
-    fit, enrolled = eligibility(machine, wave.overrides), enrolment(machine, guest)
+    fit, enrolled = eligibility(machine, wave.overrides), enrolment(machine, guest, wave.overrides)
     where = track(machine, enrolled, fit, guest, release)
     record.track = where.name
     verdict = preflight_verdict(machine, guest, fit, enrolled, where, release)
@@ -257,7 +254,7 @@ def _choose(record: Record, entry: Mapping[str, Any] | None, trouble: str, exclu
         why = str((entry or {}).get("reason") or trouble or "Azure's answer does not hold the machine")
         record.judge("not_started", "not_assessed", f"it could not be assessed: {why}")
         return []
-    offered = _offers(entry["updates"])
+    offered = offers_of(entry["updates"])
     wanted = make_selection(kb_include=record.kbs, exclude_kbs_requiring_reboot=exclude_restarting)
     taken, filtered = apply(wanted, Assessment("Succeeded", None, None, None, None, None, tuple(offered), None))
     if taken:
@@ -274,25 +271,6 @@ def _choose(record: Record, entry: Mapping[str, Any] | None, trouble: str, exclu
         f"{patch.kb} is offered with rebootBehavior {patch.reboot_behavior}, which may restart it",
     )
     return []
-
-
-def _offers(updates: Any) -> list[AvailablePatch]:
-    """The offered patches of an assessment's ``updates``, in win_updates' keys with ARM's rebootBehavior beside."""
-    patches = []
-    for item in _items(updates):
-        digits = (item.get("kb") or [None])[0]
-        published = item.get("published_date")
-        patches.append(
-            AvailablePatch(
-                patch_id=str(item.get("id") or ""),
-                name=str(item.get("title") or ""),
-                kb=normal_kb(digits),
-                classifications=tuple(item.get("categories") or ()),
-                reboot_behavior=str(item.get("reboot_behavior") or "Unknown"),
-                published=parse_timestamp(published) if published else None,
-            )
-        )
-    return patches
 
 
 def judge(
@@ -344,54 +322,6 @@ def _judge_one(wave: WaveRun, record: Record, trouble: str, machine: Machine | N
     record.judge(verdict.name, verdict.reason_code, verdict.reason)
 
 
-def azure_outcome(install: Mapping[str, Any], kbs: Sequence[str]) -> Outcome | None:
-    """What Azure says became of this machine's own KBs; None while nothing can be said.
-
-    One task serves the products of a whole wave, so it was sent the KBs of all of them. Where it lists the patches, the
-    machine is judged by its own KBs alone: that another product's was not offered to it means nothing.
-    """
-    name, reason = str(install.get("outcome")), str(install.get("reason") or "Azure gave no reason")
-    code = str(install.get("reason_code") or "azure")
-    if code == "outcome_unknown":
-        # Azure took or did not take it; what the guest shows decides.
-        return Outcome("unlisted", code, reason)
-    if name not in GUEST_OUTCOMES:
-        return None
-    patches = tuple(_result(item) for item in _items(install.get("updates")) if item.get("installation_state"))
-    if name == "failed" or not patches:
-        return Outcome(name, code, reason)  # type: ignore[arg-type]
-    found = Installation(
-        status=str(install.get("status") or "Unknown"),
-        activity_id=install.get("installation_activity_id"),
-        reboot_status=install.get("reboot_status"),
-        window_exceeded=install.get("maintenance_window_exceeded"),
-        not_selected_patch_count=None,
-        excluded_patch_count=None,
-        pending_patch_count=None,
-        installed_patch_count=install.get("installed_update_count"),
-        failed_patch_count=install.get("failed_update_count"),
-        start_time=None,
-        patches=Fact.of(patches),
-        error=None,
-    )
-    return installed_outcome(found, kbs)
-
-
-def _result(item: Mapping[str, Any]) -> PatchResult:
-    return PatchResult(
-        patch_id=str(item.get("id") or ""),
-        name=str(item.get("title") or ""),
-        kb=normal_kb((item.get("kb") or [None])[0]),
-        classifications=tuple(item.get("categories") or ()),
-        state=str(item["installation_state"]),
-    )
-
-
-def _items(updates: Any) -> list[Mapping[str, Any]]:
-    """The entries of a result's ``updates``, which win_updates keeps by id."""
-    return list(updates.values()) if isinstance(updates, Mapping) else list(updates or ())
-
-
 def _prove(record: Record, machine: Machine | None, guest: GuestFacts | None, sent: Sent | None) -> Proof | None:
     if guest is None:
         return None
@@ -422,21 +352,3 @@ def gate(wave: WaveRun, trouble: str) -> dict[str, Any] | None:
             f"{len(bad)} of {len(placed)} machines ended badly: {names}{more}",
         }
     return rollout.stop
-
-
-def brief(guest: GuestFacts | None) -> dict[str, Any] | None:
-    """What the report keeps of a reading: enough to check the verdict by hand."""
-    if guest is None:
-        return None
-    if not guest.reachable:
-        return {"reachable": False, "why": guest.why, "read_at": to_iso(guest.read_at)}
-    build = f"{guest.build.value}.{guest.ubr.value}" if guest.build.known and guest.ubr.known else None
-    return {
-        "reachable": True,
-        "read_at": to_iso(guest.read_at),
-        "build": build,
-        "boot_time": to_iso(guest.boot_time.value) if guest.boot_time.value else None,
-        "skew_seconds": guest.skew_seconds.value,
-        "pending_restart": guest.pending_restart.value,
-        "smbios_uuid": guest.smbios_uuid.value,
-    }

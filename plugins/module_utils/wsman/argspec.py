@@ -7,6 +7,6 @@ from __future__ import annotations
 from typing import Any
 
 GUEST_INFO: dict[str, dict[str, Any]] = {
-    "subset": {"type": "str", "choices": ["core", "poll"], "default": "core"},
+    "subset": {"type": "str", "choices": ["core", "poll", "enrolment"], "default": "core"},
     "timeout": {"type": "int", "default": 60},
 }

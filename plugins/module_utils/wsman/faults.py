@@ -24,6 +24,11 @@ class WsmanError(Exception):
         super().__init__(why)
         self.why = why
 
+    def add(self, hint: str) -> None:
+        """Append a hint to the sentence."""
+        self.why = f"{self.why}; {hint}"
+        self.args = (self.why,)
+
 
 class Unreachable(WsmanError):
     """The guest did not answer: no connection, untrusted TLS, refused credentials, or the time ran out."""

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The guest probe: what one Windows guest says of itself, in a bounded number of small reads.
 
-``core`` makes at most 12 round trips, ``poll`` at most 2. The cheapest read comes first and decides whether the guest
+``core`` makes at most 12 round trips, ``poll`` at most 2, ``enrolment`` (is hotpatching effective, and is it the right
+guest) at most 6. The cheapest read comes first and decides whether the guest
 answers at all; the slow class (Win32_QuickFixEngineering, some guests need minutes for it) comes last, so that it
 cannot cost the other facts. A read that fails makes its own facts unreadable and no others.
 Where facts live: Microsoft Learn ("Enable Hotpatch for Azure Edition servers", "... for Azure Arc-enabled servers",
@@ -28,7 +29,7 @@ from .registry import list_keys, read_dword, read_string
 T = TypeVar("T")
 
 #: Subset name to the most round trips it makes.
-SUBSETS: Mapping[str, int] = {"core": 12, "poll": 2}
+SUBSETS: Mapping[str, int] = {"core": 12, "poll": 2, "enrolment": 6}
 
 CIMV2 = "root/cimv2"
 DEVICE_GUARD = "root/Microsoft/Windows/DeviceGuard"
@@ -48,11 +49,14 @@ RESTART_KEYS: Mapping[str, tuple[str, ...]] = {
 }
 WINDOWS_UPDATE_SAYS = "MSFT_WUSettings.IsPendingReboot"
 
+_TIMES = "SELECT BuildNumber,LastBootUpTime,LocalDateTime FROM Win32_OperatingSystem"
+
 #: Subset to its first query, which also tells whether the guest answers.
 FIRST_QUERIES: Mapping[str, str] = {
     "core": "SELECT Caption,BuildNumber,OperatingSystemSKU,CSName,LastBootUpTime,LocalDateTime,"
     "FreePhysicalMemory,TotalVisibleMemorySize FROM Win32_OperatingSystem",
-    "poll": "SELECT BuildNumber,LastBootUpTime,LocalDateTime FROM Win32_OperatingSystem",
+    "poll": _TIMES,
+    "enrolment": _TIMES,
 }
 PACKAGE_NAME = "Hotpatch Enrollment Package"
 
@@ -99,7 +103,12 @@ def probe(sender: Sender, clock: Now, subset: str = "core", redact: Callable[[st
         # LocalDateTime was true somewhere between question and answer; the middle halves the error.
         read_at = before + (clock.now() - before) / 2
         _read_operating_system(reading, row, read_at, subset)
-    reading.facts["ubr"] = read_dword(session, CURRENT_VERSION, "UBR")
+    if subset == "enrolment":
+        _read_enrolment(reading)
+        _read_identity(reading)
+        session.close()
+    else:
+        reading.facts["ubr"] = read_dword(session, CURRENT_VERSION, "UBR")
     if subset == "core":
         _read_enrolment(reading)
         _read_pending_restart(reading)

@@ -37,13 +37,32 @@ except ImportError as error:
 
 #: HTTP states with which WinRM sends a SOAP fault as the body.
 _FAULT_STATES = (400, 500)
+# What a guest offers in WWW-Authenticate, and the host's transport that uses it.
+_OFFERS = {"Negotiate": "ntlm", "Kerberos": "kerberos", "CredSSP": "credssp", "Basic": "basic"}
+# The other way round; ntlm and kerberos come under Negotiate, too.
+_ASKED: Mapping[str, tuple[str, ...]] = {
+    "ntlm": ("Negotiate",),
+    "kerberos": ("Kerberos", "Negotiate"),
+    "credssp": ("CredSSP",),
+    **dict.fromkeys(("basic", "plaintext", "ssl"), ("Basic",)),
+}
 
 
 class _BoundedAdapter(HTTPAdapter):
-    """Hands out answers whose bodies end with an error when they grow past the limit."""
+    """Hands out answers whose bodies end with an error when they grow past the limit.
+
+    Notes in ``offers`` by which ways of authentication a guest that refused would let somebody in.
+    """
+
+    def __init__(self, offers: set[str]) -> None:
+        super().__init__()
+        self._offers = offers
 
     def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().send(request, *args, **kwargs)
+        if response.status_code == 401:
+            words = response.headers.get("WWW-Authenticate", "").lower().replace(",", " ").split()
+            self._offers.update(offer for offer in _OFFERS if offer.lower() in words)
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in ("", "identity"):
             response.close()
@@ -68,17 +87,30 @@ class _BoundedAdapter(HTTPAdapter):
 class BoundedTransport(Transport):  # type: ignore[misc]
     """pywinrm's transport, whose every session goes through the bounded adapter, sealed ones from the first byte."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.offers: set[str] = set()
+
+    @property
+    def shows_certificate(self) -> bool:
+        """Whether a client certificate stands for the account."""
+        return self.auth_method == "certificate" or (self.auth_method == "ssl" and bool(self.cert_pem))
+
     def setup_encryption(self, *session: Any) -> None:
         self._bound(session[0] if session else self.session)
         super().setup_encryption(*session)
 
     def build_session(self) -> Any:
-        return self._bound(super().build_session())
+        try:
+            return self._bound(super().build_session())
+        except Exception:
+            # pywinrm keeps a session that could not agree on keys, and would send the next message unsealed over it.
+            self.close_session()
+            raise
 
-    @staticmethod
-    def _bound(session: Any) -> Any:
+    def _bound(self, session: Any) -> Any:
         if not isinstance(session.get_adapter("https://"), _BoundedAdapter):
-            adapter = _BoundedAdapter()
+            adapter = _BoundedAdapter(self.offers)
             session.mount("https://", adapter)
             session.mount("http://", adapter)
             session.max_redirects = 0
@@ -96,9 +128,24 @@ def make_transport(options: Mapping[str, Any]) -> BoundedTransport:
     if IMPORT_ERROR is not None:
         raise Unreachable(missing_library())
     try:
-        return BoundedTransport(**options)
+        transport = BoundedTransport(**options)
     except Exception as error:  # pywinrm, and the authentication libraries below it, raise what they like
         raise explain(error) from None
+    if transport.shows_certificate:
+        _check_key(transport.cert_pem, transport.cert_key_pem)
+    return transport
+
+
+def _check_key(certificate: str, key: str) -> None:
+    """Refuse a client certificate that OpenSSL cannot use, before it asks the terminal for a passphrase."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password=lambda: "")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
+        raise Unreachable(
+            f"the client certificate cannot be used ({printable(str(reason), 80)}); ansible_winrm_cert_pem and "
+            "ansible_winrm_cert_key_pem must be readable PEM files that belong together, the key without a passphrase"
+        ) from None
 
 
 def missing_library() -> str:
@@ -128,9 +175,64 @@ def exchange(transport: BoundedTransport, message: str, read_timeout: float) -> 
     except WinRMTransportError as error:
         if error.code in _FAULT_STATES and error.response_text:
             return bytes(error.response_text.encode("utf-8", "replace"))
-        raise explain(error) from None
+        raise _explain_state(error, transport) or explain(error) from None
+    except AuthenticationError as error:
+        raise _explain_refusal(error, transport) or explain(error) from None
     except Exception as error:  # see make_transport
-        raise explain(error) from None
+        found = explain(error)
+        if transport.shows_certificate and isinstance(error, requests.exceptions.ConnectionError):
+            found.add(_CERTIFICATE_HINT)
+        raise found from None
+
+
+_CERTIFICATE_HINT = (
+    "a guest that does not trust the issuer of the client certificate may hang up like this, and over TLS 1.3 every "
+    "guest does unless the control node's urllib3 answers after the handshake (2.1.0 does not)"
+)
+
+
+def _explain_refusal(error: AuthenticationError, transport: BoundedTransport) -> WsmanError | None:
+    """Say why HTTP 401 came, if more is known than the status."""
+    if "rejected" not in str(error):
+        return None
+    offered = [offer for offer in _OFFERS if offer in transport.offers]
+    asked = _ASKED.get(transport.auth_method, ())
+    if transport.shows_certificate:
+        return Unreachable(
+            "the guest refused the client certificate (HTTP 401): it maps it to no account, or its WinRM service does "
+            "not allow certificates; see WSMan:\\localhost\\ClientCertificate in the guest"
+        )
+    if not offered or any(offer in transport.offers for offer in asked):
+        return None
+    why = (
+        f"the guest does not take {transport.auth_method} authentication here (HTTP 401) but offers "
+        f"{', '.join(offered)}; "
+    )
+    if _is_plain(transport):
+        # Never advise to send a password in clear because somebody on the way offers to take it.
+        offered = [offer for offer in offered if offer != "Basic"]
+    if not offered:
+        return Unreachable(why + "use https (ansible_port, ansible_winrm_scheme)")
+    return Unreachable(why + f"set ansible_winrm_transport to {' or '.join(_OFFERS[offer] for offer in offered)}")
+
+
+def _explain_state(error: WinRMTransportError, transport: BoundedTransport) -> WsmanError | None:
+    """Say what an HTTP status means that depends on how the host authenticates."""
+    if error.code == 403 and transport.shows_certificate:
+        return Unreachable(
+            "the guest refused the connection (HTTP 403): it got no client certificate, or does not trust its issuer"
+        )
+    if error.code == 500 and not error.response_text and transport.encryption is None and _is_plain(transport):
+        return Unreachable(
+            "the guest answered HTTP 500 without a fault; over http Windows takes sealed messages only, unless its "
+            "AllowUnencrypted is set: leave ansible_winrm_message_encryption at auto, with ntlm or kerberos, or use "
+            "https"
+        )
+    return None
+
+
+def _is_plain(transport: BoundedTransport) -> bool:
+    return not str(transport.endpoint).lower().startswith("https")
 
 
 def explain(error: Exception) -> WsmanError:

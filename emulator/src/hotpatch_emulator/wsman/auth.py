@@ -83,6 +83,8 @@ class Connection:
         self.security = None
 
     def _refusal(self) -> Outcome:
+        if self.security is not None and not self.security.complete:
+            self.forget()  # an exchange that is interrupted has to begin anew
         offers = {"ntlm": ("Negotiate", "Kerberos"), "basic": ('Basic realm="WSMAN"',)}
         methods = self.methods
         return Outcome(challenges=tuple(offer for name, found in offers.items() if name in methods for offer in found))

@@ -58,6 +58,8 @@ class Negotiation:
 
     def step(self, token: bytes) -> bytes | None:
         """Take a token, return the one to answer with. NegotiateError: the client is not who it claims to be."""
+        if not token:
+            raise NegotiateError("the token is empty")
         expected = self._binding
         if expected is not None and not self._strict and not _is_bound(token):
             expected = None

@@ -26,8 +26,27 @@ _AADSTS: dict[str, str] = {
     "AADSTS53003": "a conditional access policy of the tenant forbids this login; ask the tenant's administrator",
     "AADSTS500011": "the tenant does not know the Resource Manager of this cloud; check tenant and cloud_environment",
     "AADSTS7000112": "the application with this client_id is disabled; enable it in the tenant or use another",
+    "AADSTS7000218": "this client_id needs a proof of its own; leave client_id out beside ad_user",
+    "AADSTS700027": "the application does not know this certificate, or it has expired; add the certificate of "
+    "x509_certificate_path to the application, or check client_id",
+    "AADSTS700024": "the OIDC token, or the assertion signed with the certificate, is outside its time of validity; "
+    "get a new token (oidc_token_file_path is read again each time), and check this machine's clock",
+    "AADSTS700211": "the application has no federated credential for this token's issuer; check client_id and where "
+    "the token comes from",
+    "AADSTS700212": "the application has no federated credential for this token's audience; ask the issuer for a token "
+    "for api://AzureADTokenExchange",
+    "AADSTS700213": "the application has no federated credential for this token's subject; add one for it",
+    "AADSTS70021": "the application has no federated credential for this token; check its issuer, subject and audience",
+    "AADSTS50013": "the signature of the OIDC token is not its issuer's; check oidc_token",
+    "AADSTS50034": "the tenant has no such user; check ad_user and tenant",
+    "AADSTS50126": "user name or password is wrong; check ad_user and password",
+    "AADSTS50055": "the password has expired; change it and put the new one into password",
+    "AADSTS50057": "the user is disabled; enable the user in the tenant or use another",
     "AADSTS70043": "the login has expired; run 'az login' again",
-    "AADSTS50076": "the login needs multi-factor authentication; run 'az login' again",
+    "AADSTS50076": "the user must use multi-factor authentication, which ad_user and password cannot; use a service "
+    "principal, or run 'az login' again for the Azure CLI's login",
+    "AADSTS50079": "the user must enrol for multi-factor authentication, which ad_user and password cannot use; use a "
+    "service principal",
 }
 """Codes of "Microsoft Entra authentication and authorization error codes" (Microsoft Learn), as next steps."""
 
@@ -43,6 +62,7 @@ class PrincipalCredential:
         self._choice = choice
         self._surroundings = surroundings
         self._inner: Any = None
+        self._latest = ""
         self._lock = asyncio.Lock()
 
     async def get_token_info(self, *scopes: str, options: Any = None) -> Any:
@@ -50,6 +70,17 @@ class PrincipalCredential:
 
     async def get_token(self, *scopes: str, **options: Any) -> Any:
         return await self._ask(lambda inner: inner.get_token(*scopes, **options))
+
+    async def renew(self, rejected: str) -> None:
+        """Forget the token *rejected*, which Azure says has expired, so that the next caller gets a new one.
+
+        azure-identity would hand out the same one until it has expired by this machine's clock, and has no way to be
+        told; so the whole credential is made anew. Does nothing if another caller has renewed it already.
+        """
+        async with self._lock:
+            if self._inner is not None and rejected == self._latest:
+                outworn, self._inner = self._inner, None
+                await outworn.close()
 
     async def close(self) -> None:
         if self._inner is not None:
@@ -66,7 +97,9 @@ class PrincipalCredential:
             try:
                 if self._inner is None:
                     self._inner = self._build()
-                return await question(self._inner)
+                answer = await question(self._inner)
+                self._latest = answer.token
+                return answer
             except AzureFailure:
                 raise
             except ImportError as error:
@@ -94,7 +127,7 @@ class PrincipalCredential:
     def _failure(self, error: Exception) -> AzureFailure:
         """Make the failure for what azure-identity raised, with every secret value blanked."""
         names = " or ".join(method.NAME for method in self._choice.methods)
-        broken = connection_failure(_OPERATION, self._surroundings.cloud.authority, error)
+        broken = connection_failure(_OPERATION, self._surroundings.authority, error)
         if broken is not None and len(self._choice.methods) == 1:
             return broken
         response = getattr(error, "response", None)
@@ -104,8 +137,8 @@ class PrincipalCredential:
         code = next(iter(re.findall(r"AADSTS\d+", said)), "") or (body.code if body else "")
         if len(self._choice.methods) > 1 and not code:
             reason = (
-                "no credentials were given by options or environment, and neither the Azure CLI nor a managed "
-                "identity has any; give client_id, secret and tenant, run 'az login', or set auth_source"
+                "no credentials were given by options, environment or credential file, and neither the Azure CLI nor a "
+                "managed identity has any; give client_id, secret and tenant, run 'az login', or set auth_source"
             )
         else:
             reason = _AADSTS.get(code, f"{said.rstrip('.')[:500]}; check the options {self._options_named()}")

@@ -2,38 +2,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which way to authenticate: the order of azure.azcollection's ``auto``, with the managed identity at its end.
 
-``auto``: the task's client_id, else the environment's, else the Azure CLI's login, else the managed identity.
+``auto``: the task's profile, else the task's client_id or ad_user, else the environment's profile, client_id or
+ad_user, else the profile ``default`` of the credential file, else the Azure CLI's login, else the managed identity.
+Of the source chosen so, the first proof counts: OIDC token, OIDC token file, secret, certificate, password.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...domain.errors import InputError
 from .azure_cli import AzureCli
+from .certificate import Certificate
 from .client_secret import ClientSecret
 from .managed_identity import ManagedIdentity
 from .method import Method
-from .options import AuthOptions
+from .oidc_token import OidcToken
+from .oidc_token_file import OidcTokenFile
+from .options import NAMING, PROOFS, AuthOptions
+from .username_password import UsernamePassword
 
-NOT_YET = {
-    "profile": "credential file profiles",
-    "ad_user": "user name and password",
-    "password": "user name and password",
-    "x509_certificate_path": "certificates",
-    "thumbprint": "certificates",
-    "oidc_token": "OIDC tokens",
-    "oidc_token_file_path": "OIDC token files",
-    "adfs_authority_url": "AD FS",
+BY_PROOF: Mapping[str, Method] = {
+    "oidc_token": OidcToken(),
+    "oidc_token_file_path": OidcTokenFile(),
+    "secret": ClientSecret(),
+    "x509_certificate_path": Certificate(),
+    "password": UsernamePassword(),
 }
-"""Options of azure.azcollection's contract that this version refuses rather than ignores."""
+"""The method that each proof leads to; PROOFS holds their order."""
 
-_BEFORE_SECRET = frozenset({"profile", "oidc_token", "oidc_token_file_path", "adfs_authority_url"})
-"""Those that azure.azcollection would let win over a client_id and secret in the environment."""
-
-_INSTEAD = "use client_id, secret and tenant, or set auth_source to msi or cli"
+_LONELY = ("secret", "x509_certificate_path", "oidc_token")
+"""Proofs in the environment that somebody must have meant; the others are also left there by AWX and Kubernetes."""
 
 
 @dataclass(frozen=True)
@@ -48,49 +48,63 @@ class Choice:
         return self.methods[0].principal(self.options)
 
 
-def choose_method(options: AuthOptions, environ: Mapping[str, str]) -> Choice:
-    """Choose how to authenticate; raises InputError for options that cannot work or are not supported yet."""
-    source = options.get("auth_source")
+def choose_method(options: AuthOptions) -> Choice:
+    """Choose how to authenticate; raises InputError for options that cannot work."""
+    if options.problem is not None:
+        raise options.problem
+    source = options.source
     options.flag("disable_instance_discovery")
-    for name in options.given:
-        _refuse_unsupported(options, name)
-    if source == "credential_file":
-        raise InputError(options.origin("auth_source"), source, "auto, cli, env or msi in this version", _INSTEAD)
     if source == "msi":
         return Choice((ManagedIdentity(),), options)
     if source == "cli":
         return Choice((AzureCli(),), options)
-    if source not in ("auto", "env"):
+    if source not in ("auto", "credential_file", "env"):
         raise InputError(options.origin("auth_source"), source, "auto, cli, credential_file, env or msi")
-    if source == "env":
-        options = AuthOptions({**_without_credentials(options.given)}, options.found)
-    if not any(options.given.get(name) for name in ("client_id", "secret")):
-        complete = all(options.found.get(name) for name in ("client_id", "secret"))
-        for name in options.found:
-            if name in _BEFORE_SECRET or not complete:
-                _refuse_unsupported(options, name)
-    if source == "env" or options.get("client_id") or options.get("secret"):
-        method = ClientSecret()
-        method.validate(options)
-        return Choice((method,), options)
-    credential_file = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".azure", "credentials")
-    if os.path.isfile(credential_file):
-        # azure.azcollection would use it here; going on silently could act as somebody else.
-        raise InputError("auth_source", "auto", "cli, env or msi while ~/.azure/credentials exists", _INSTEAD)
-    return Choice((AzureCli(), ManagedIdentity()), options)
+    method = _method(options)
+    if method is None:
+        return Choice((AzureCli(), ManagedIdentity()), options)
+    method.validate(options)
+    return Choice((method,), options)
 
 
-def _refuse_unsupported(options: AuthOptions, name: str) -> None:
-    if name in NOT_YET:
-        raise InputError(
-            options.origin(name),
-            # Values may be secret.
-            "(not shown)",
-            f"left out, because this version does not support {NOT_YET[name]}",
-            _INSTEAD,
-        )
+def _method(options: AuthOptions) -> Method | None:
+    """Return the method that the credentials lead to, None if there are none at all.
+
+    A proof that the task gives wins over every one in the environment, and a user's name never gets the secret of an
+    application.
+    """
+    proofs = _proofs(options)
+    for layer in options.layers("secret"):
+        for proof in proofs:
+            if layer.get(proof) and _belongs(options, layer, proof):
+                return BY_PROOF[proof]
+    if proofs == ("password",) or (options.get("ad_user") and not options.get("client_id")):
+        return BY_PROOF["password"]
+    if not options.get("client_id") and options.source != "env":
+        return None
+    raise InputError(
+        options.origin("secret" if options.get("client_id") else "client_id"),
+        "",
+        "given: client_id and tenant with a secret, x509_certificate_path, oidc_token or oidc_token_file_path, or "
+        "ad_user and password",
+        "for a managed identity set auth_source to msi, for the Azure CLI's login to cli",
+    )
 
 
-def _without_credentials(given: Mapping[str, str]) -> dict[str, str]:
-    """auth_source env takes who to be from the environment alone."""
-    return {name: value for name, value in given.items() if name not in ClientSecret.OPTIONS}
+def _proofs(options: AuthOptions) -> tuple[str, ...]:
+    """Return the proofs that fit whom the task names, if it does."""
+    if options.profile is None and options.source != "env":
+        if options.given.get("ad_user") and not options.given.get("client_id"):
+            return ("password",)
+        if options.given.get("client_id") and not options.given.get("ad_user"):
+            return tuple(proof for proof in PROOFS if proof != "password")
+    return PROOFS
+
+
+def _belongs(options: AuthOptions, layer: Mapping[str, str], proof: str) -> bool:
+    """Tell whether a proof is one for somebody, and not left over from something else."""
+    if layer is options.given:
+        return True
+    if proof == "password":
+        return bool(options.get("ad_user"))
+    return proof in _LONELY or options.source == "env" or any(options.get(name) for name in NAMING)

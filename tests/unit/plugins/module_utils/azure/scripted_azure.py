@@ -88,6 +88,8 @@ class ScriptedAzure:
         self.seen: list[Seen] = []
         self.tokens: list[dict[str, str]] = []
         self.token_reply: Reply | None = None
+        self.token_paths: list[str] = []
+        self.realms: list[str] = []
         self.url = ""
         self._runner: web.AppRunner | None = None
 
@@ -96,6 +98,7 @@ class ScriptedAzure:
         app.router.add_get("/metadata/endpoints", self._metadata)
         app.router.add_get("/{tenant}/v2.0/.well-known/openid-configuration", self._discovery)
         app.router.add_post("/{tenant}/oauth2/v2.0/token", self._token)
+        app.router.add_get("/common/userrealm/{user}", self._realm)
         app.router.add_route("*", "/{rest:.*}", self._scripted)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
@@ -135,10 +138,15 @@ class ScriptedAzure:
     async def _token(self, request: web.Request) -> web.StreamResponse:
         form = await request.post()
         self.tokens.append({key: str(value) for key, value in form.items()})
+        self.token_paths.append(request.path)
         if self.token_reply is not None:
             return web.json_response(self.token_reply.body, status=self.token_reply.status)
         token = f"token-{len(self.tokens)}"
         return web.json_response({"token_type": "Bearer", "expires_in": 3599, "access_token": token})
+
+    async def _realm(self, request: web.Request) -> web.Response:
+        self.realms.append(request.match_info["user"])
+        return web.json_response({"ver": "1.0", "account_type": "Managed", "domain_name": "example.com"})
 
     async def _scripted(self, request: web.Request) -> web.StreamResponse:
         text = await request.text()

@@ -37,3 +37,27 @@ def test_enrolment(changes: dict[str, Any], inside: GuestFacts | None, state: st
     found = enrolment(machine(**changes), inside)
     assert (found.state, found.reasons[0].code) == (state, code)
     assert found.reasons[0].text
+
+
+@pytest.mark.parametrize(
+    ("changes", "inside", "state", "code"),
+    [
+        ({}, guest(hotpatch_package=ABSENT, hotpatch_table_size=ABSENT), "enrolled", "overridden"),
+        ({}, guest(hotpatch_package=UNREAD), "enrolled", "overridden"),
+        ({}, guest(), "enrolled", "effective"),
+        # What Microsoft documents for all products still counts
+        ({}, guest(hotpatch_package=ABSENT, vbs_status=1), "enrolling", "not_effective"),
+        ({}, guest(hotpatch_package=ABSENT, vbs_status=UNREAD), "enrolling", "not_effective"),
+        ({}, guest(vbs_status=UNREAD), "unknown", "guest_unread"),
+        ({}, unreachable_guest("timed out", NOW), "unknown", "guest_unreachable"),
+        (OFF, guest(hotpatch_package=ABSENT), "not_enrolled", "hotpatching_off"),
+        ({}, None, "unknown", "guest_not_asked"),
+    ],
+)
+def test_the_registry_can_be_overridden(
+    changes: dict[str, Any], inside: GuestFacts | None, state: str, code: str
+) -> None:
+    """Of enrolment in the guest only the two values that are inferred for Windows Server 2025."""
+    found = enrolment(machine(**changes), inside, ["enrolment_in_guest"])
+    assert (found.state, found.reasons[0].code) == (state, code)
+    assert enrolment(machine(**changes), inside, ["image_not_supported"]) == enrolment(machine(**changes), inside)

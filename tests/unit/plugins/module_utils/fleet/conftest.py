@@ -59,7 +59,9 @@ def task(clock: Timeline, guard: SwitchGuard, lines: list[str], tmp_path: Path) 
         "install": (install.run, argspec.patch_installation_spec),
     }
 
-    def run(kind: str, azure: FakeAzure, *, check_mode: bool = False, diff: bool = False, **given: Any) -> dict[str, Any]:
+    def run(
+        kind: str, azure: FakeAzure, *, check_mode: bool = False, diff: bool = False, **given: Any
+    ) -> dict[str, Any]:
         work, spec = tasks[kind]
         params = {name: option.get("default") for name, option in spec().options.items()}
         if not any(given.get(name) for name in ("resource_ids", "name", "resource_group")) and kind != "info":
@@ -68,8 +70,6 @@ def task(clock: Timeline, guard: SwitchGuard, lines: list[str], tmp_path: Path) 
             params["state_path"] = str(tmp_path / "state")
         params.update(given)
         progress = Progress(clock, lines.append)
-        return work(
-            params, clock, progress, {}, guard, check_mode=check_mode, diff=diff, connect=azure.connect
-        )
+        return work(params, clock, progress, {}, guard, check_mode=check_mode, diff=diff, connect=azure.connect)
 
     return run

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import copy
 import heapq
 import itertools
@@ -178,7 +179,7 @@ class FakeAzure:
         }
         return body
 
-    async def list(self, subscription_id: str, resource_group: str = "") -> list[dict[str, Any]]:
+    async def list(self, subscription_id: str, resource_group: str = "") -> builtins.list[dict[str, Any]]:
         return [{"id": machine.id} for machine in self.machines.values()]
 
     async def start_assessment(self, resource_id: ResourceId, check: Any) -> Started:
@@ -192,12 +193,16 @@ class FakeAzure:
         machine.bodies.append(copy.deepcopy(dict(body)))
         windows = body["windowsParameters"]
         wanted = [kb.removeprefix("KB") for kb in windows.get("kbNumbersToInclude", [])]
-        for offered in machine.offers:
-            if set(offered["classifications"]) & set(windows.get("classificationsToInclude", [])):
-                wanted.append(offered["kbId"])
+        classes = set(windows.get("classificationsToInclude", []))
+        wanted += [offered["kbId"] for offered in machine.offers if classes & set(offered["classifications"])]
         return await self._post(
             machine, "install", check, machine.install_seconds, lambda: self._install_result(machine, wanted)
         )
+
+    async def update(
+        self, machine: ResourceId, body: Mapping[str, Any], check: Any, etag: str | None = None
+    ) -> Started:
+        raise AssertionError("nobody here changes settings")
 
     async def poll(self, url: str) -> Operation:
         await asyncio.sleep(0)
@@ -255,7 +260,7 @@ class FakeAzure:
         self.most_installing = max(self.most_installing, len(installing))
         return run
 
-    def _install_result(self, machine: FakeMachine, wanted: list[str]) -> dict[str, Any]:
+    def _install_result(self, machine: FakeMachine, wanted: builtins.list[str]) -> dict[str, Any]:
         patches = []
         for offered in machine.offers:
             state = machine.states.get(offered["kbId"], "Installed" if offered["kbId"] in wanted else "NotSelected")

@@ -90,7 +90,9 @@ def test_a_failed_assessment_is_told_in_azures_words(clock: Timeline, task: Task
 
 
 def test_a_refusal_is_told_in_azures_words(clock: Timeline, task: Task) -> None:
-    denied = AzureFailure("Could not assess: Azure answered 403.", kind="forbidden", status=403, code="AuthorizationFailed")
+    denied = AzureFailure(
+        "Could not assess: Azure answered 403.", kind="forbidden", status=403, code="AuthorizationFailed"
+    )
     azure = FakeAzure(clock, FakeMachine("vm1", faults=[denied]))
     result = task("assess", azure, max_failures="100%")
     assert result["machines"][0]["error"]["code"] == "AuthorizationFailed" and "failed" not in result

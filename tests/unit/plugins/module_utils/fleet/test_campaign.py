@@ -17,7 +17,12 @@ from .fake_azure import SwitchGuard, Timeline
 
 
 def campaign(clock: Timeline, guard: SwitchGuard, **given: Any) -> Campaign:
-    settings: dict[str, Any] = {"total": 10, "poll_interval": 30, "wait_timeout": 1000, "max_failures": parse_budget("0")}
+    settings: dict[str, Any] = {
+        "total": 10,
+        "poll_interval": 30,
+        "wait_timeout": 1000,
+        "max_failures": parse_budget("0"),
+    }
     return Campaign(clock, guard, Progress(clock), **{**settings, **given})
 
 

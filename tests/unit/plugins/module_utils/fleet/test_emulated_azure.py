@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def running(tmp_path: Path) -> Iterator[Any]:
     machines = [{"name": f"vm{number}", "product": "ws2025"} for number in range(1, 7)]
     fleet = {
         "now": "2026-05-13T01:00:00Z",
-        "speed": 60,
+        "speed": 240,
         "seed": 11,
         "defaults": {
             "image": {"sku": "2025-datacenter-azure-edition"},
@@ -61,16 +62,8 @@ def running(tmp_path: Path) -> Iterator[Any]:
 @pytest.fixture
 def ids(running: Any) -> list[str]:
     subscription = running.endpoints["subscription_ids"][0]
-    found = [
-        line["resource_id"] for line in machines_of(running, subscription) if line["resource_id"].count("/") == 8
-    ]
-    return sorted(found)
-
-
-def machines_of(running: Any, subscription: str) -> list[dict[str, str]]:
     inventory = running.inventory.read_text(encoding="utf-8")
-    found = (line.partition(":")[2].strip().strip("\"'") for line in inventory.splitlines() if "hotpatch_resource_id" in line)
-    return [{"resource_id": value} for value in found]
+    return sorted(re.findall(rf"/subscriptions/{subscription}/\S+/virtualMachines/[\w-]+", inventory))
 
 
 def run(running: Any, name: str, **given: Any) -> dict[str, Any]:
@@ -111,10 +104,12 @@ def test_read_assess_install_and_again(running: Any, ids: list[str], tmp_path: P
     assert second["changed"] is False and second["counts"] == {"machines": 6, "claimed": 6}, second["msg"]
     assert set(begun(running).values()) == {1} and len(begun(running)) == 6
     assert [line for line in running.audit() if line["kind"] == "restart"] == []
-    assert {json.dumps(line["body"], sort_keys=True) for line in posts(running, "installPatches")} == {
-        '{"maximumDuration": "PT2H", "rebootSetting": "Never", "windowsParameters": '
-        f'{{"excludeKbsRequiringReboot": true, "kbNumbersToInclude": ["{KB}"]}}}}'
+    body = {
+        "maximumDuration": "PT2H",
+        "rebootSetting": "Never",
+        "windowsParameters": {"kbNumbersToInclude": [KB], "excludeKbsRequiringReboot": True},
     }
+    assert [line["body"] for line in posts(running, "installPatches")] == [body] * 6
 
 
 def test_an_answer_lost_after_azure_accepted_installs_once(running: Any, ids: list[str], tmp_path: Path) -> None:
@@ -127,9 +122,7 @@ def test_an_answer_lost_after_azure_accepted_installs_once(running: Any, ids: li
     assert {entry["installed_update_count"] for entry in result["machines"]} == {1}
 
 
-def test_a_dropped_connection_before_azure_accepted_installs_once(
-    running: Any, ids: list[str], tmp_path: Path
-) -> None:
+def test_a_dropped_connection_before_azure_accepted_installs_once(running: Any, ids: list[str], tmp_path: Path) -> None:
     match = {"method": "POST", "path_regex": "installPatches"}
     running.control("/emulator/faults", "POST", {"match": match, "action": {"reset_before": True}})
     result = run(running, "patch_installation", resource_ids=ids[:1], state_path=str(tmp_path / "state"))
@@ -157,7 +150,8 @@ def test_killing_the_parent_starts_nothing_more_and_a_later_run_joins(
     collections = str(Path(__file__).resolve().parents[6])
     environ = {**os.environ, **running.environment(), "HOME": str(tmp_path), "ANSIBLE_NOCOLOR": "1"}
     environ.setdefault("ANSIBLE_COLLECTIONS_PATH", collections)
-    command = [str(BIN / "ansible"), "localhost", "-m", "winfleet.hotpatch.patch_installation", "-a", json.dumps(arguments)]
+    module = ["-m", "winfleet.hotpatch.patch_installation", "-a", json.dumps(arguments)]
+    command = [str(BIN / "ansible"), "localhost", *module]
     parent = subprocess.Popen(command, env=environ, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 40
     while not posts(running, "installPatches") and time.monotonic() < deadline:
@@ -168,8 +162,9 @@ def test_killing_the_parent_starts_nothing_more_and_a_later_run_joins(
     # A start may have been on its way at the very moment; none may follow.
     time.sleep(0.5)
     started = len(posts(running, "installPatches"))
-    assert started <= 2
-    time.sleep(8)
+    assert started <= 4
+    # Several poll intervals, and time enough for the two that ran to end.
+    time.sleep(4)
     assert len(posts(running, "installPatches")) == started
     result = run(running, "patch_installation", **{**arguments, "max_concurrent": None})
     assert set(begun(running).values()) == {1} and len(begun(running)) == 6
@@ -186,7 +181,9 @@ def test_action_and_module_return_the_same(running: Any, ids: list[str], tmp_pat
     results = []
     for more in ([], ["--become", "--become-method", "su", "-e", f"ansible_python_interpreter={sys.executable}"]):
         command = [str(BIN / "ansible"), "localhost", "-m", "winfleet.hotpatch.machine_info", "-a", arguments, *more]
-        done = subprocess.run(command, env=environ, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        done = subprocess.run(
+            command, env=environ, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
         output = done.stdout
         assert "FAILED! =>" in output, done.stdout + done.stderr
         assert ("read 3/3 done" in output) is (not more)

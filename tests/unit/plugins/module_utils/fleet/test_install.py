@@ -249,7 +249,9 @@ def test_a_conflict_is_looked_for_and_joined(clock: Timeline, task: Task, view_l
 def test_a_conflict_with_nothing_visible_ends_with_azures_error(clock: Timeline, task: Task) -> None:
     azure = fleet(clock, 1)
     given = assessed(task, azure)
-    conflict = AzureFailure("Could not install: Azure answered 409 Conflict.", kind="conflict", status=409, code="Conflict")
+    conflict = AzureFailure(
+        "Could not install: Azure answered 409 Conflict.", kind="conflict", status=409, code="Conflict"
+    )
     azure.machines[next(iter(azure.machines))].faults.append(conflict)
     result = task("install", azure, assessments=given)
     (entry,) = result["machines"]
@@ -279,7 +281,9 @@ def test_a_forgotten_poll_url_leads_to_the_instance_view(clock: Timeline, task: 
 def test_trouble_while_polling_is_outlived(clock: Timeline, task: Task) -> None:
     azure = fleet(clock, 1)
     given = assessed(task, azure)
-    azure.poll_failures += [AzureFailure("Could not read.", kind=kind) for kind in ("server", "unreachable", "throttled")]
+    azure.poll_failures += [
+        AzureFailure("Could not read.", kind=kind) for kind in ("server", "unreachable", "throttled")
+    ]
     assert task("install", azure, assessments=given)["machines"][0]["outcome"] == "claimed"
 
 
@@ -366,6 +370,26 @@ def test_what_cannot_be_journalled_is_not_sent(clock: Timeline, task: Task, monk
     result = task("install", azure, assessments=given)
     assert of(azure, "install") == [] and result["failed"] is True
     assert {entry["reason_code"] for entry in result["machines"]} == {"journal"} and "No space left" in result["msg"]
+
+
+def test_a_disk_that_fills_up_hides_nothing_that_azure_did(
+    clock: Timeline, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    azure = fleet(clock, 2)
+    given = assessed(task, azure)
+    real = Journal._write
+
+    def filling(self: Journal, data: bytes) -> None:
+        if b'"accepted"' in data or b'"finished"' in data:
+            raise OSError(28, "No space left on device")
+        real(self, data)
+
+    monkeypatch.setattr(Journal, "_write", filling)
+    result = task("install", azure, assessments=given, max_concurrent=1)
+    first, second = result["machines"]
+    assert (first["outcome"], first["installed_update_count"]) == ("claimed", 1) and result["changed"] is True
+    assert (second["outcome"], second["reason_code"]) == ("not_started", "journal")
+    assert result["failed"] is True and "No space left" in result["msg"] and of(azure, "install") == ["vm1"]
 
 
 def test_machines_that_cannot_be_patched_are_skipped(clock: Timeline, task: Task) -> None:

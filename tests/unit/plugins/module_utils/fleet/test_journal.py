@@ -94,8 +94,8 @@ async def test_a_line_cut_short_is_skipped_and_left_alone(tmp_path: Path) -> Non
     journal = Journal(tmp_path)
     await accepted(journal)
     await journal.close()
-    with open(journal.path, "ab") as stream:
-        stream.write(b'{"time":"2026-05-13T01:00:00Z","kind":"fini')
+    whole = journal.path.read_bytes()
+    journal.path.write_bytes(whole + b'{"time":"2026-05-13T01:00:00Z","kind":"fini')
     second = again(tmp_path)
     assert second.skipped_lines == 1
     entry = second.latest(KEY, "install")
@@ -128,7 +128,12 @@ async def test_the_file_is_private_whatever_the_umask(tmp_path: Path) -> None:
 async def test_many_machines_share_a_flush(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flushes: list[int] = []
     real = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (flushes.append(1), real(descriptor)))
+
+    def counted(descriptor: int) -> None:
+        flushes.append(descriptor)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", counted)
     journal = Journal(tmp_path)
     for number in range(50):
         journal.intend(rid(f"vm{number}"), "assess", f"intent{number}", NOW)

@@ -355,10 +355,10 @@ def authority(tmp_path_factory: Any) -> tuple[Any, Path]:
     return ca, path
 
 
-def tls_server(serve: Any, ca: Any, *names: str) -> Server:
+def tls_server(serve: Any, ca: Any, *names: str, handler: Serve | None = None) -> Server:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert(*names).configure_cert(context)
-    server: Server = serve(answering("200 OK", b"<x/>"), context)
+    server: Server = serve(handler or answering("200 OK", b"<x/>"), context)
     return server
 
 
@@ -473,6 +473,115 @@ def test_a_forgotten_sealed_session_is_renewed_once() -> None:
         with pytest.raises(Unreachable, match="HTTP"):
             transport.exchange(lost, "m", 5.0)  # type: ignore[arg-type]
         assert lost.answers == []
+
+
+@pytest.mark.parametrize(
+    ("transports", "scheme", "offers", "why"),
+    [
+        (
+            ["basic"],
+            "https",
+            ["Negotiate", "Kerberos"],
+            "does not take basic .* set ansible_winrm_transport to ntlm or",
+        ),
+        (["plaintext"], "http", ["Negotiate"], "offers Negotiate; set ansible_winrm_transport to ntlm$"),
+        (["ntlm"], "https", ['Basic realm="WSMAN"'], "offers Basic; set ansible_winrm_transport to basic$"),
+        # A man in the middle may offer basic to get at the password: that is never advised without TLS.
+        (["ntlm"], "http", ['Basic realm="WSMAN"'], r"offers Basic; use https \(ansible_port"),
+        (["basic"], "http", ['Basic realm="WSMAN"'], "user name or password is wrong"),
+        (["basic"], "http", ["Nonsense \x07evil, x"], "user name or password is wrong"),
+        (["basic"], "http", [], "user name or password is wrong"),
+    ],
+)
+def test_a_refusal_tells_what_the_guest_takes(
+    serve: Any, authority: tuple[Any, Path], transports: list[str], scheme: str, offers: list[str], why: str
+) -> None:
+    """A guest with Windows' own settings does not take basic, which looks like a wrong password otherwise."""
+    answer = answering("401 Unauthorized", b"", *(f"WWW-Authenticate: {offer}" for offer in offers))
+    ca, path = authority
+    server = tls_server(serve, ca, "127.0.0.1", handler=answer) if scheme == "https" else serve(answer)
+    extras = {"ansible_winrm_ca_trust_path": str(path)}
+    with pytest.raises(Unreachable, match=why) as caught:
+        sender(server.port, scheme=scheme, transport=transports, _extras=extras).send(REQUEST)
+    assert "401" in caught.value.why and "evil" not in caught.value.why and SECRET not in caught.value.why
+
+
+def test_unsealed_messages_that_windows_refuses(serve: Any) -> None:
+    """HTTP 500 without a fault, over http."""
+    server = serve(answering("500 Internal Server Error", b""))
+    with pytest.raises(Unreachable, match=r"AllowUnencrypted.*ansible_winrm_message_encryption"):
+        sender(server.port, transport=["plaintext"]).send(REQUEST)
+
+
+def client_files(folder: Path, ca: Any, passphrase: bytes | None = None) -> dict[str, str]:
+    """A client certificate as the host's variables name it."""
+    from cryptography.hazmat.primitives import serialization as to
+
+    leaf = ca.issue_cert("ops@localhost")
+    key = to.load_pem_private_key(leaf.private_key_pem.bytes(), None)
+    locked = to.BestAvailableEncryption(passphrase) if passphrase else to.NoEncryption()
+    (folder / "cert.pem").write_bytes(leaf.cert_chain_pems[0].bytes())
+    (folder / "key.pem").write_bytes(key.private_bytes(to.Encoding.PEM, to.PrivateFormat.PKCS8, locked))
+    return {
+        "ansible_winrm_cert_pem": str(folder / "cert.pem"),
+        "ansible_winrm_cert_key_pem": str(folder / "key.pem"),
+    }
+
+
+@pytest.mark.parametrize("trouble", ["passphrase", "other key", "no pem", "missing"])
+def test_a_client_certificate_that_cannot_be_used(authority: tuple[Any, Path], tmp_path: Path, trouble: str) -> None:
+    """It is told before anything is sent, and OpenSSL asks nobody for a passphrase."""
+    extras = client_files(tmp_path, authority[0], b"opensesame" if trouble == "passphrase" else None)
+    if trouble == "other key":
+        (tmp_path / "other").mkdir()
+        extras["ansible_winrm_cert_key_pem"] = client_files(tmp_path / "other", authority[0])[
+            "ansible_winrm_cert_key_pem"
+        ]
+    elif trouble == "no pem":
+        (tmp_path / "cert.pem").write_text("nonsense")
+    elif trouble == "missing":
+        (tmp_path / "key.pem").unlink()
+    with pytest.raises(
+        Unreachable, match=r"client certificate cannot be used \(.*passphrase|cert_key_pem file not found"
+    ):
+        sender(1, scheme="https", transport=["certificate"], _extras=extras).send(REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        ("401 Unauthorized", r"refused the client certificate \(HTTP 401\).*ClientCertificate"),
+        ("403 Forbidden", r"HTTP 403\): it got no client certificate, or does not trust its issuer"),
+        ("", "does not trust the issuer of the client certificate may hang up"),
+    ],
+)
+def test_a_client_certificate_that_is_refused(
+    serve: Any, authority: tuple[Any, Path], tmp_path: Path, status: str, why: str
+) -> None:
+    """A wrong password is not what is wrong."""
+    ca, path = authority
+    handler = answering(status, b"") if status else lambda connection: saying(connection, b"")
+    extras = {"ansible_winrm_ca_trust_path": str(path), **client_files(tmp_path, ca)}
+    server = tls_server(serve, ca, "127.0.0.1", handler=handler)
+    with pytest.raises(Unreachable, match=why):
+        sender(server.port, scheme="https", transport=["certificate"], _extras=extras).send(REQUEST)
+
+
+def test_what_could_not_be_sealed_is_not_sent_unsealed(serve: Any) -> None:
+    """pywinrm keeps a session that failed to agree on keys, and would send the next message over it in clear."""
+    seen: list[str] = []
+
+    def handler(connection: socket.socket) -> None:
+        while True:
+            seen.append(read_request(connection)[1])
+            connection.sendall(b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Negotiate\r\nContent-Length: 0\r\n\r\n")
+
+    options = sender(serve(handler).port, transport=["ntlm"])._transport_options("ntlm")
+    ours = transport.make_transport(options)
+    for _ in range(2):
+        with pytest.raises(Unreachable):
+            transport.exchange(ours, "the message", 5.0)
+    assert len(seen) >= 2 and set(seen) == {""}
 
 
 def test_an_operation_timeout_never_reaches_past_the_deadline() -> None:

@@ -129,9 +129,13 @@ def test_a_healthy_guest(guests: Guests) -> None:
 
 
 def test_round_trips_are_counted_by_the_guest(guests: Guests) -> None:
-    """At most 12 for the core, 2 for polling."""
+    """At most 12 for the core, 2 for polling, 6 for the enrolment."""
     assert guests.probe().round_trips == guests.requests() == 12
     assert guests.probe(subset="poll").round_trips == guests.requests() - 12 == 2
+    facts = guests.probe(subset="enrolment")
+    assert facts.round_trips == guests.requests() - 14 == 6
+    assert enrolment_in_guest(facts).value is True and facts.smbios_uuid.known
+    assert facts.kbs.is_unreadable and "enrolment" in facts.kbs.why
 
 
 def test_a_guest_that_is_not_ready(guests: Guests) -> None:

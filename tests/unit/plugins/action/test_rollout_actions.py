@@ -1,0 +1,243 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The three rollout actions one after the other, as the play calls them, with a state folder of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+pytest.importorskip("ansible.plugins.action")
+
+from ansible_collections.winfleet.hotpatch.plugins.action import rollout_plan, rollout_report, rollout_wave
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.guard import Process
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.lock import FolderLock
+from ansible_collections.winfleet.hotpatch.plugins.plugin_utils import rollout_action
+from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import RolloutAction, plain
+
+NOW = datetime(2026, 5, 13, 1, 0, tzinfo=timezone.utc)
+VM_ID = "11111111-2222-3333-4444-555555555555"
+RID = (
+    "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg"
+    "/providers/Microsoft.Compute/virtualMachines/a"
+)
+
+
+class StoppedClock:
+    """A clock that stands still at the fleet's morning, sixty times as fast as real time."""
+
+    rate = 60.0
+
+    def now(self) -> datetime:
+        return NOW
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout_action, "open_clock", lambda environ, endpoints: StoppedClock())
+
+
+def act(
+    kind: type[RolloutAction], arguments: dict[str, Any], check_mode: bool = False, **hostvars: dict[str, Any]
+) -> dict[str, Any]:
+    action = kind(
+        task=MagicMock(args=arguments, async_val=0, check_mode=check_mode, environment=[], action="rollout"),
+        connection=MagicMock(),
+        play_context=MagicMock(),
+        loader=MagicMock(),
+        templar=MagicMock(),
+        shared_loader_obj=MagicMock(),
+    )
+    action._load_name = "rollout"
+    result: dict[str, Any] = action.run(task_vars={"hostvars": hostvars})
+    assert json.loads(json.dumps(result)) == result, "plain JSON types only"
+    return result
+
+
+def fact(value: Any) -> dict[str, Any]:
+    return {"state": "value", "value": value, "why": ""}
+
+
+def reading(ubr: int) -> dict[str, Any]:
+    """What guest_info registers for an enrolled guest at this revision."""
+    guest = {
+        "reachable": True,
+        "why": "",
+        "read_at": (NOW + timedelta(hours=1)).isoformat(),
+        "build": fact(26100),
+        "ubr": fact(ubr),
+        "boot_time": fact((NOW - timedelta(days=20)).isoformat()),
+        "skew_seconds": fact(0.0),
+        "hotpatch_package": fact("Hotpatch Enrollment Package"),
+        "hotpatch_table_size": fact(4096),
+        "vbs_status": fact(2),
+        "pending_restart": fact(False),
+        "kbs": fact([]),
+        "smbios_uuid": fact(VM_ID),
+    }
+    return {"reachable": True, "guest": guest}
+
+
+@pytest.fixture
+def fleet() -> dict[str, Any]:
+    """What machine_info returns for the one machine."""
+    from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.machine import machine_from_arm
+
+    image = {"publisher": "MicrosoftWindowsServer", "offer": "WindowsServer", "sku": "2025-datacenter-azure-edition"}
+    settings = {"patchMode": "AutomaticByPlatform", "enableHotpatching": True}
+    windows = {"provisionVMAgent": True, "enableAutomaticUpdates": True, "patchSettings": settings}
+    body = {
+        "id": RID,
+        "properties": {
+            "vmId": VM_ID,
+            "storageProfile": {"imageReference": image, "osDisk": {"osType": "Windows"}},
+            "osProfile": {"windowsConfiguration": windows},
+            "instanceView": {
+                "vmAgent": {"statuses": [{"displayStatus": "Ready"}]},
+                "statuses": [{"code": "PowerState/running"}],
+            },
+        },
+    }
+    return {"machines": [machine_from_arm(body).to_dict()]}
+
+
+UPDATE = {"id": "1", "title": "x", "kb": ["5087423"], "categories": ["Security"], "reboot_behavior": "NeverReboots"}
+ASSESSED = {"machines": [{"id": RID, "outcome": "assessed", "updates": {"1": UPDATE}}]}
+INSTALLED = {
+    "changed": True,
+    "machines": [
+        {
+            "id": RID,
+            "outcome": "claimed",
+            "reason": "Azure says KB5087423 is Installed",
+            "status": "Succeeded",
+            "installation_activity_id": "x",
+            "started_by": "us",
+            "start_time": "2026-05-13T01:05:00Z",
+        }
+    ],
+}
+
+
+def plan_of(fleet: dict[str, Any], state: Path, **more: Any) -> dict[str, Any]:
+    check_mode = more.pop("check_mode", False)
+    targets = act(rollout_plan.ActionModule, {"phase": "targets", "hosts": ["a"]}, a={"id": RID})
+    arguments = {"phase": "plan", "ids": targets["ids"], "machines": fleet["machines"], "state_dir": str(state)}
+    return act(rollout_plan.ActionModule, {**arguments, **more}, check_mode=check_mode)
+
+
+def test_a_rollout_from_plan_to_report(fleet: dict[str, Any], tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    plan = plan_of(fleet, state)
+    assert (plan["hosts"], plan["wave_sizes"]) == (["a"], [1])
+    assert (state / "lock.json").exists()
+
+    common = {"plan": plan, "hosts": ["a"], "guest_variable": "seen"}
+    before = act(
+        rollout_wave.ActionModule, {**common, "phase": "preflight", "machines": fleet}, a={"seen": reading(32690)}
+    )
+    assert before["start_ids"] == [RID]
+    chosen = act(rollout_wave.ActionModule, {**common, "phase": "select", "preflight": before, "assessments": ASSESSED})
+    assert (chosen["install_ids"], chosen["kb_numbers"], chosen["prove_hosts"]) == ([RID], ["KB5087423"], ["a"])
+    assert (chosen["guest_retries"], chosen["guest_delay"]) == (30, 1)
+    # From here on an installation may run, so that a run that dies now has to find it.
+    assert json.loads((state / "rollout.json").read_text())["machines"][RID.lower()]["stage"] == "selected"
+
+    judged = act(
+        rollout_wave.ActionModule,
+        {**common, "phase": "judge", "preflight": before, "installations": INSTALLED, "machines": fleet},
+        a={"seen": reading(32772)},
+    )
+    assert judged["verdicts"] == {"a": "patched"} and judged["stop"] is False
+
+    report = act(rollout_report.ActionModule, {"state_dir": str(state), "rollout_id": plan["rollout_id"]})
+    assert report["failure"] == "" and report["totals"]["verdicts"] == {"patched": 1}
+    assert not (state / "lock.json").exists()
+    assert json.loads((state / "report.json").read_text())["machines"][0]["verdict"] == "patched"
+    again = act(rollout_report.ActionModule, {"state_dir": str(state), "print_only": True})
+    assert again["totals"] == report["totals"]
+
+
+def test_check_mode_chooses_and_writes_nothing(fleet: dict[str, Any], tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    plan = plan_of(fleet, state, check_mode=True)
+    common = {"plan": plan, "hosts": ["a"], "guest_variable": "seen"}
+    arguments = {**common, "phase": "preflight", "machines": fleet}
+    before = act(rollout_wave.ActionModule, arguments, check_mode=True, a={"seen": reading(32690)})
+    arguments = {**common, "phase": "select", "preflight": before, "assessments": ASSESSED}
+    assert act(rollout_wave.ActionModule, arguments, check_mode=True)["install_ids"] == [RID]
+    assert not state.exists()
+
+
+def test_a_guest_that_could_not_be_asked_is_not_started(fleet: dict[str, Any], tmp_path: Path) -> None:
+    plan = plan_of(fleet, tmp_path / "state")
+    arguments = {"plan": plan, "hosts": ["a"], "guest_variable": "seen", "phase": "preflight", "machines": fleet}
+    before = act(rollout_wave.ActionModule, arguments, a={"seen": {"failed": True, "msg": "no pywinrm"}})
+    assert before["start"] == []
+    saved = json.loads((tmp_path / "state" / "rollout.json").read_text())["machines"][RID.lower()]
+    assert saved["verdict"] == "not_started" and "no pywinrm" in saved["reason"]
+
+
+def test_a_wave_whose_reading_broke_starts_nobody_and_stops(fleet: dict[str, Any], tmp_path: Path) -> None:
+    plan = plan_of(fleet, tmp_path / "state")
+    broken = {"failed": True, "msg": "invalid client secret"}
+    common = {"plan": plan, "hosts": ["a"], "guest_variable": "seen", "machines": broken}
+    before = act(rollout_wave.ActionModule, {**common, "phase": "preflight"}, a={"seen": reading(32690)})
+    assert before["start_ids"] == []
+    judged = act(rollout_wave.ActionModule, {**common, "phase": "judge", "preflight": before, "installations": {}})
+    assert judged["stop"] is True and "invalid client secret" in judged["msg"]
+    report = act(rollout_report.ActionModule, {"state_dir": str(tmp_path / "state")})
+    assert "invalid client secret" in report["failure"] and report["totals"]["verdicts"] == {"not_started": 1}
+
+
+def test_a_running_rollout_keeps_others_out(fleet: dict[str, Any], tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    # Somebody alive who is not our parent: this very process.
+    FolderLock(state, Process.of(os.getpid())).acquire()
+    refused = plan_of(fleet, state)
+    assert refused["failed"] and str(os.getpid()) in refused["msg"]
+    assert not (state / "rollout.json").exists()
+
+
+def test_another_runs_state_is_not_written_over(fleet: dict[str, Any], tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    plan = plan_of(fleet, state)
+    plan["rollout_id"] = "another"
+    arguments = {"plan": plan, "hosts": ["a"], "phase": "preflight", "machines": fleet, "guest_variable": "seen"}
+    refused = act(rollout_wave.ActionModule, arguments, a={"seen": reading(32690)})
+    assert refused["failed"] and "no longer holds rollout another" in refused["msg"]
+
+
+def test_targets_name_what_is_missing() -> None:
+    refused = act(rollout_plan.ActionModule, {"phase": "targets", "hosts": ["a"]}, a={})
+    assert refused["failed"] and "hotpatch_resource_id" in refused["msg"]
+
+
+def test_verify_compares_with_the_current_release(fleet: dict[str, Any]) -> None:
+    arguments = {
+        "phase": "verify",
+        "plan": {"ids": {"a": RID}},
+        "hosts": ["a"],
+        "machines": fleet,
+        "guest_variable": "g",
+    }
+    for ubr, state, patched in ((32772, "at_release", True), (32690, "outstanding", False)):
+        found = act(rollout_wave.ActionModule, arguments, a={"g": reading(ubr)})
+        assert (found["machines"][0]["state"], found["machines"][0]["patched"]) == (state, patched)
+        assert found["current"] == int(patched)
+
+
+def test_arguments_become_plain_types() -> None:
+    class Tagged(str):
+        """As ansible-core 2.19 tags text."""
+
+    found = plain({Tagged("a"): (Tagged("b"), 1, True, None, 1.5, {"c"})})
+    assert found == {"a": ["b", 1, True, None, 1.5, ["c"]]}
+    assert {type(key) for key in found} == {str} and type(found["a"][0]) is str
