@@ -173,7 +173,7 @@ def link_collection() -> None:
 def process_environment(bin_folder: Path, **extra: str) -> dict[str, str]:
     """The variables a verb's processes get: this environment first, and nothing of the user's own Azure or Ansible."""
     private = re.compile(
-        r"(AZURE|ARM|ANSIBLE|HOTPATCH|MSI|IDENTITY)_|(REQUESTS_CA_BUNDLE|SSL_CERT_FILE|PYTHONPATH|VIRTUAL_ENV)$"
+        r"(AZURE|ARM|ANSIBLE|HOTPATCH(?!_AZURE_MATERIAL)|MSI|IDENTITY)_|(REQUESTS_CA_BUNDLE|SSL_CERT_FILE|PYTHONPATH|VIRTUAL_ENV)$"
     )
     kept = {name: value for name, value in os.environ.items() if not private.match(name)}
     return {

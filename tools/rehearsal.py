@@ -9,6 +9,7 @@ not pass over a coffee.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -31,11 +32,16 @@ def run() -> int:
     """Starts or finds the embedded Azure, rolls out, and compares the report with what the fleet file expects."""
     bin_folder = ensure(REHEARSAL)
     running = emulator_process.find(RUN_DIR)
+    if running is not None and not current():
+        print("The embedded Azure was changed since it was started; it starts afresh.", flush=True)
+        emulator_process.stop(RUN_DIR)
+        running = None
     again = running is not None and (STATE_DIR / "report.json").is_file()
     if running is None:
         clear()
         print("Starting the embedded Azure with a dozen machines ...", flush=True)
         running = emulator_process.start(bin_folder, FLEET, RUN_DIR)
+        (RUN_DIR / "digest").write_text(emulator_digest(), encoding="utf-8")
     else:
         print("The embedded Azure is still up from the last rehearsal.", flush=True)
     clock = RUN_DIR / "speed"
@@ -61,6 +67,7 @@ def roll_out(bin_folder: Path, running: emulator_process.Emulator) -> int:
         "hotpatch_state_dir": str(STATE_DIR),
         "hotpatch_report_dir": str(STATE_DIR),
         "hotpatch_error_budget": "100%",
+        "hotpatch_not_started_limit": "100%",
     }
     command = [
         str(bin_folder / "ansible-playbook"),
@@ -111,6 +118,18 @@ def judge(report: dict[str, Any], expected: dict[str, str], again: bool) -> int:
         print(f"All {len(expected)} machines ended as the fleet file expects. Run it again: nothing will change.")
     print("The embedded Azure stays up for that; `make rehearsal-stop` ends it.")
     return 0
+
+
+def emulator_digest() -> str:
+    """A digest of the emulator's code and fleet file: an emulator that runs other code than is here would mislead."""
+    files = [FLEET, *sorted((ROOT / "emulator" / "src").rglob("*.py"))]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def current() -> bool:
+    """Whether the embedded Azure that was started last is of the code that is here now."""
+    digest = RUN_DIR / "digest"
+    return digest.is_file() and digest.read_text(encoding="utf-8") == emulator_digest()
 
 
 def clear() -> None:

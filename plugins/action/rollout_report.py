@@ -36,7 +36,7 @@ class ActionModule(RolloutAction):
             return {"changed": False, "msg": "Check mode: the rollout is not closed."}
         closing = rollout_report.close(rollout, self.now)
         rollout_state.save(options["state_dir"], rollout, self.now)
-        report = rollout_report.build(rollout, closing.lost, COUNTS_AGAINST_BUDGET)
+        report = rollout_report.build(rollout, closing.lost, COUNTS_AGAINST_BUDGET, options["not_started_limit"])
         paths = rollout_report.write(report, report_dir)
         FolderLock(Path(options["state_dir"]).expanduser(), self.owner()).release()
         self._print(report, paths)

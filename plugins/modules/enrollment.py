@@ -59,9 +59,9 @@ options:
       - V(image_not_supported), V(scale_set_member), V(vm_agent_off), V(extension_operations_off), V(agent_not_ready),
         V(not_windows), V(created_with_updates_off), V(created_with_updates_on) and V(customer_schedule_flag) are rules
         of this module. The codes of other modules and roles are accepted and ignored, so that one list serves all.
-      - With V(customer_schedule_flag) and O(state=present), C(bypassPlatformSafetyChecksOnUserSchedule) is cleared along
-        with enabling. A maintenance schedule of the machine then no longer runs. A machine that was O(state=held) needs
-        it to come back.
+      - With V(customer_schedule_flag) and O(state=present), C(bypassPlatformSafetyChecksOnUserSchedule) is cleared
+        along with enabling. A maintenance schedule of the machine then no longer runs. A machine that was
+        O(state=held) needs it to come back.
     type: list
     elements: str
     default: []

@@ -29,6 +29,11 @@ options:
   rollout_id:
     description: Name of the rollout that is to be closed; the task fails if the folder holds another one.
     type: str
+  not_started_limit:
+    description:
+      - How many machines, or which percentage of all, may end as C(not_started) before RV(failure) says so.
+    type: str
+    default: "0"
   print_only:
     description: Print the report that is in O(report_dir), and close nothing.
     type: bool

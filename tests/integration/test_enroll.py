@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +14,14 @@ import audit_checker as check
 import emulator_process
 import pytest
 import yaml
-from ansible_runs import BIN, FLEETS, Rollout, run_module
+from ansible_runs import BIN, COLLECTIONS, FLEETS, Rollout, run_module
 
 StartEmulator = Callable[..., emulator_process.Emulator]
 RolloutOver = Callable[..., Rollout]
 FLEET = FLEETS / "enrolling.yml"
-ROW = re.compile(r"^(\w+) +(enrolled|enrolling|refused|unreachable|unknown|failed|would_change|unchanged) ", re.MULTILINE)
+ROW = re.compile(
+    r"^(\w+) +(enrolled|enrolling|refused|unreachable|unknown|failed|would_change|unchanged) ", re.MULTILINE
+)
 
 
 def expected() -> dict[str, str]:
@@ -106,6 +107,7 @@ def test_by_ansible_runner(start_emulator: StartEmulator, tmp_path: Path, monkey
     """As AWX runs it: by the playbook's full name, with the totals as stats."""
     running = start_emulator(FLEET)
     monkeypatch.setenv("PATH", f"{BIN}:/usr/bin:/bin")
+    (tmp_path / "runner").mkdir()
     run = ansible_runner.run(
         private_data_dir=str(tmp_path / "runner"),
         playbook="winfleet.hotpatch.enroll",
@@ -115,7 +117,7 @@ def test_by_ansible_runner(start_emulator: StartEmulator, tmp_path: Path, monkey
             "hotpatch_state_dir": str(tmp_path / "state"),
             "hotpatch_enroll_timeout": 5400,
         },
-        envvars=running.environment(),
+        envvars={**running.environment(), "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS},
         quiet=True,
     )
     assert run.status == "successful", run.stdout.read()

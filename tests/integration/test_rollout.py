@@ -27,6 +27,12 @@ def expected(fleet: Path) -> dict[str, str]:
     return {machine["name"]: machine["expect"]["verdict"] for machine in document["machines"]}
 
 
+def expected_reasons(fleet: Path) -> dict[str, str]:
+    document = yaml.safe_load(fleet.read_text(encoding="utf-8"))
+    expects = {machine["name"]: machine["expect"] for machine in document["machines"]}
+    return {name: expect["reason"] for name, expect in expects.items() if "reason" in expect}
+
+
 def verdicts(report: dict[str, Any]) -> dict[str, str]:
     return {machine["name"]: machine["verdict"] for machine in report["machines"]}
 
@@ -38,11 +44,13 @@ def widest(report: dict[str, Any]) -> int:
 def test_the_dozen(start_emulator: StartEmulator, rollout_over: RolloutOver, tmp_path: Path) -> None:
     """Every machine ends in the verdict that the fleet file expects; a second rollout finds nothing to do."""
     running = start_emulator(DOZEN)
-    rollout = rollout_over(running, hotpatch_error_budget="100%")
+    rollout = rollout_over(running, hotpatch_error_budget="100%", hotpatch_not_started_limit="100%")
     code, output = rollout.run(tmp_path / "first.log")
     assert code == 0, output
     report = rollout.report()
     assert verdicts(report) == expected(DOZEN), output
+    codes = {machine["name"]: machine["reason_code"] for machine in report["machines"]}
+    assert {name: codes[name] for name in expected_reasons(DOZEN)} == expected_reasons(DOZEN)
     assert [noise for noise in NOISE if noise in output] == [], output
     lines = running.audit()
     assert check.judge(lines, widest(report), [machine["id"] for machine in report["machines"]]) == []

@@ -17,7 +17,6 @@ from typing import Any
 
 from hotpatch_emulator import neighbours, throttle
 from hotpatch_emulator.compute import Change, Compute
-from hotpatch_emulator.identity import authorise
 from hotpatch_emulator.settings import Principal
 from hotpatch_emulator.state import VirtualMachine
 from hotpatch_emulator.wire import ArmError, PlainTextError, Reply
@@ -104,6 +103,7 @@ class Gateway:
         routes = [
             route("GET", "/tenants", "", self._tenants),
             route("GET", "/subscriptions", "", self._subscriptions),
+            route("POST", r"/providers/microsoft\.resourcegraph/resources", "", self._graph),
             route("GET", _SUB, "Microsoft.Resources/subscriptions/read", self._subscription),
             route("GET", _SUB + "/resourcegroups", "Microsoft.Resources/subscriptions/resourceGroups/read",
                   self._groups, levels=2),
@@ -154,16 +154,33 @@ class Gateway:
         if request.method in ("POST", "PATCH", "PUT"):
             seen.body = _json(request.body)
         subscription = self._subscription_of(parts)
-        if subscription is not None:
-            headers.update(self._world.throttle.arm(now, subscription, principal.name, *_arm_class(request)))
+        headers.update(self._draw_on_gateway(request, subscription, principal, now))
         api_version = request.query.get("api-version", "")
         _check_api_version(api_version, parts)
         call = _Call(request, parts, principal, now, api_version)
         if action:
-            authorise(principal, action, _scope(request.path, route.scope_levels))
+            self._world.permissions.require(principal, action, self._permission_scope(call, route), now)
         if route.policy is not None and subscription is not None:
             headers.update(self._draw(call, route.policy, subscription))
         return route.handler(call, seen)
+
+    def _draw_on_gateway(
+        self, request: Request, subscription: str | None, principal: Principal, now: datetime
+    ) -> dict[str, str]:
+        limits = self._world.throttle
+        kind, operation = _arm_class(request)
+        if subscription is not None:
+            return limits.arm(now, subscription, principal.name, kind, operation)
+        if kind == "reads":
+            return limits.tenant(now, self._world.fleet.tenant_id, principal.name, operation)
+        return limits.graph(now, principal.name)
+
+    def _permission_scope(self, call: _Call, route: _Route) -> str:
+        """Where the permission is needed. Whether polls need one on the subscription nobody documents: a switch."""
+        operation = self._world.operations.get(call.parts["op"]) if "op" in call.parts else None
+        if operation is not None and self._world.fleet.switches.operations_read_scope == "machine":
+            return operation.machine.id
+        return _scope(call.request.path, route.scope_levels)
 
     def _match(self, request: Request) -> tuple[_Route, Mapping[str, str]]:
         known_path = False
@@ -209,7 +226,7 @@ class Gateway:
             resource = operation.machine.key if operation else call.parts["op"].lower()
         else:
             region, resource = "global", subscription
-        return self._world.throttle.compute(call.now, policy, subscription, region, resource)
+        return self._world.throttle.compute(call.now, policy, subscription, region, resource, call.principal.name)
 
     def _machine(self, call: _Call) -> VirtualMachine:
         parts = call.parts
@@ -241,10 +258,12 @@ class Gateway:
         """Only those on which the caller has a role."""
         visible = []
         for identifier in self._world.fleet.subscriptions:
-            place = f"/subscriptions/{identifier}".lower()
-            if any(not scope or scope.startswith(place) for scope, _patterns in call.principal.grants):
+            if self._world.permissions.sees(call.principal, identifier):
                 visible.append(neighbours.subscription(self._world.fleet, identifier))
         return Reply(200, {"value": visible, "count": {"type": "Total", "value": len(visible)}})
+
+    def _graph(self, call: _Call, seen: Seen) -> Reply:
+        return self._world.graph.query(call.principal, call.api_version, seen.body, call.now)
 
     def _subscription(self, call: _Call, _seen: Seen) -> Reply:
         identifier = self._subscription_of(call.parts)

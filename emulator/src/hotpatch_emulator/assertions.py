@@ -191,7 +191,7 @@ def hashes_of(key: rsa.RSAPrivateKey) -> bytes:
 
 def _verified(assertion: str, key: Any) -> Mapping[str, Any] | None:
     """The claims if the signature is right; the claims themselves are the caller's to judge."""
-    unjudged = {name: False for name in ("verify_aud", "verify_exp", "verify_nbf", "verify_iat", "verify_iss")}
+    unjudged = dict.fromkeys(("verify_aud", "verify_exp", "verify_nbf", "verify_iat", "verify_iss"), False)
     try:
         claims: Mapping[str, Any] = jwt.decode(
             assertion, key, algorithms=_SIGNATURES, options={**unjudged, "verify_sub": False, "verify_jti": False}

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ class Audit:
         self.path = path
         self._clock = clock
         self._sequence = 0
+        self._listeners: list[Callable[[dict[str, Any]], None]] = []
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
 
     def write(self, kind: str, resource_id: str | None = None, *, at: datetime | None = None, **fields: Any) -> int:
@@ -48,7 +49,13 @@ class Audit:
         }
         line.update(fields)
         os.write(self._descriptor, (json.dumps(line, default=str) + "\n").encode())
+        for listener in self._listeners:
+            listener(line)
         return self._sequence
+
+    def listen(self, listener: Callable[[dict[str, Any]], None]) -> None:
+        """Show every line written from now on to ``listener`` as well."""
+        self._listeners.append(listener)
 
     def lines(self, since: int = 0) -> Iterator[dict[str, Any]]:
         """The lines after number ``since``, oldest first."""

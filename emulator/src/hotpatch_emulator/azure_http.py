@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from hotpatch_emulator.arm import Gateway, Request, Seen
 from hotpatch_emulator.faults import Fault
-from hotpatch_emulator.wire import Reply, common_headers, new_id
+from hotpatch_emulator.wire import ArmError, Reply, common_headers, new_id
 from hotpatch_emulator.world import World
 
+_LIMITS = "x-ms-ratelimit-remaining-resource"
 _LARGEST_BODY = 4 * 1024 * 1024
 
 
@@ -49,7 +51,11 @@ class _Azure:
         self._log(request, seen, reply, fault)
         if fault is not None and fault.action.get("reset_after_accept"):
             return _drop(request)
-        headers = {**common_headers(self._world.clock.now(), request_id), **reply.headers}
+        headers: CIMultiDict[str] = CIMultiDict(common_headers(self._world.clock.now(), request_id))
+        headers.update(reply.headers)
+        if self._world.fleet.switches.ratelimit_headers == "repeated" and _LIMITS in headers:
+            policies = headers.popall(_LIMITS)
+            headers.extend((_LIMITS, policy) for policy in ",".join(policies).split(","))
         client_id = request.headers.get("x-ms-client-request-id")
         if client_id and request.headers.get("x-ms-return-client-request-id", "").lower() == "true":
             headers["x-ms-client-request-id"] = client_id
@@ -68,7 +74,13 @@ class _Azure:
         lowered = [segment.lower() for segment in segments]
         if lowered[:2] == ["metadata", "endpoints"]:
             version = request.query.get("api-version", "")
-            return Reply(200, self._world.identity.metadata_endpoints(version))
+            try:
+                return Reply(200, self._world.identity.metadata_endpoints(version))
+            except ArmError as error:
+                return error.reply()
+        document = self._world.identity.document(request.path, request.query)
+        if document is not None:
+            return document
         if lowered[-2:] == [".well-known", "openid-configuration"]:
             return self._world.identity.openid_configuration(segments[0])
         if lowered[-2:] == ["discovery", "instance"]:
@@ -78,8 +90,8 @@ class _Azure:
                 return Reply(405)
             form = await request.post()
             fields = {key: value for key, value in form.items() if isinstance(value, str)}
-            client = fields.get("client_id", "").lower()
-            seen.principal = next((p.name for p in self._world.fleet.principals if p.client_id == client), None)
+            caller = self._world.identity.principal_of(fields)
+            seen.principal = caller.name if caller else None
             return self._world.identity.token(segments[0], fields, version_one="v2.0" not in lowered)
         return self._gateway.answer(
             Request(
@@ -135,7 +147,7 @@ def _drop(request: web.Request) -> web.Response:
     return web.Response()
 
 
-def _response(reply: Reply, headers: dict[str, str]) -> web.Response:
+def _response(reply: Reply, headers: CIMultiDict[str]) -> web.Response:
     if reply.body is None:
         return web.Response(status=reply.status, headers=headers)
     if isinstance(reply.body, str):

@@ -13,7 +13,8 @@ from typing import Any
 
 from hotpatch_emulator import catalogue
 from hotpatch_emulator.assertions import AUDIENCE, ApplicationCertificate, FederatedTrust
-from hotpatch_emulator.settings import ROLES, FleetError, Principal, Script, WinrmService, make_secret
+from hotpatch_emulator.rbac import Grant, Role, custom_roles
+from hotpatch_emulator.settings import FleetError, Principal, Script, WinrmService, make_secret
 from hotpatch_emulator.state import Guest, ImageReference, PatchSettings, VirtualMachine
 
 
@@ -63,7 +64,9 @@ class Builder:
         name, managed = str(item["name"]), bool(item.get("managed_identity", False))
         proofs = () if managed else tuple(item.get("proofs", ("secret",)))
         if "password" in proofs and len(proofs) > 1:
-            raise FleetError(f"fleet file {self._name}: principal {name} has the proof password, so it can have no other")
+            raise FleetError(
+                f"fleet file {self._name}: principal {name} has the proof password, so it can have no other"
+            )
         valid_days = float(item.get("certificate_valid_days", 365))
         subject = str(item.get("federated_subject", f"system:serviceaccount:automation:{name}"))
         is_user = "password" in proofs
@@ -83,15 +86,22 @@ class Builder:
             password=make_secret(24) if is_user else "",
         )
 
-    def _grant(self, role: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
-        scope = str(role.get("scope", "")).rstrip("/").lower()
-        if "role" not in role:
-            return scope, tuple(role.get("actions", ()))
-        if role["role"] not in ROLES:
+    def _grant(self, given: Mapping[str, Any]) -> Grant:
+        """One assignment: a role by name, or actions of its own, on a scope, a subscription or a group in it."""
+        scope = str(given.get("scope", "")).rstrip("/").lower()
+        if "subscription" in given or "resource_group" in given:
+            scope = f"/subscriptions/{self._subscription(given.get('subscription'), 'a role')}".lower()
+            if "resource_group" in given:
+                scope += f"/resourcegroups/{given['resource_group']}".lower()
+        roles = custom_roles(self._document.get("roles", ()))
+        name = given.get("role")
+        if name is not None and name not in roles:
             raise FleetError(
-                f"fleet file {self._name}: role {role['role']!r} is not known; allowed are {', '.join(sorted(ROLES))}"
+                f"fleet file {self._name}: role {name!r} is not known; allowed are {', '.join(sorted(roles))}"
             )
-        return scope, ROLES[role["role"]] + tuple(role.get("actions", ()))
+        base = roles[name] if name is not None else Role(())
+        actions = base.actions + tuple(given.get("actions", ()))
+        return Grant(scope, Role(actions, base.not_actions + tuple(given.get("not_actions", ()))))
 
     def machines(self) -> Iterator[VirtualMachine]:
         defaults = self._document.get("defaults", {})
@@ -112,7 +122,7 @@ class Builder:
         power = str(item.get("power", "running"))
         zone = item.get("zone")
         return VirtualMachine(
-            subscription_id=self._subscription(item),
+            subscription_id=self._subscription(item.get("subscription"), f"machine {item['name']}"),
             resource_group=str(item.get("resource_group", "rg-rehearsal")),
             name=name,
             location=str(item.get("location", "westeurope")),
@@ -137,14 +147,21 @@ class Builder:
             expect=dict(item.get("expect", {})),
         )
 
-    def _subscription(self, item: Mapping[str, Any]) -> str:
-        wanted = item.get("subscription")
+    def _subscription(self, wanted: str | None, who: str) -> str:
+        """The id of a subscription given by id or name, of the first one by default."""
         if wanted is None:
             return next(iter(self.subscriptions))
         for identifier, name in self.subscriptions.items():
             if wanted in (identifier, name):
                 return identifier
-        raise FleetError(f"fleet file {self._name}: machine {item['name']} names unknown subscription {wanted!r}")
+        raise FleetError(f"fleet file {self._name}: {who} names unknown subscription {wanted!r}")
+
+    def management_groups(self) -> dict[str, tuple[str, ...]]:
+        """Subscriptions by management group; the tenant's root group, named like the tenant, holds all."""
+        groups = {self.tenant.lower(): tuple(self.subscriptions)}
+        for name, members in self._document.get("management_groups", {}).items():
+            groups[name.lower()] = tuple(self._subscription(member, f"group {name}") for member in members)
+        return groups
 
     @staticmethod
     def _image(product: catalogue.Product, given: Mapping[str, Any]) -> ImageReference:

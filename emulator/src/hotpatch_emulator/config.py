@@ -72,6 +72,7 @@ def parse(
         builder.principals(),
         switches,
         chosen_seed,
+        builder.management_groups(),
     )
     if len({machine.key for machine in fleet}) != builder.built:
         raise FleetError(f"fleet file {name}: two machines share one name in one resource group")

@@ -11,6 +11,8 @@ GET, POST, DELETE /emulator/faults      list, add (see ``faults``), clear
 GET /emulator/machines                  what is true of each machine, guest included
 POST /emulator/machines/NAME/restart    {"down_seconds": n}: restart the guest behind Azure's back
 PUT /emulator/machines/NAME/winrm       a guest's misbehaviour (see ``wsman.faults``)
+PUT .../principals/NAME/permissions     {"withdraw": [action patterns], "scope": "", "after_seconds": 0}: from then on
+                                        refused; {"restore": true} gives everything back
 GET /metadata/identity/oauth2/token     managed identity as a virtual machine has it
 GET /msi/token                          managed identity as IDENTITY_ENDPOINT has it
 ======================================  =======================================================================
@@ -20,6 +22,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
@@ -47,6 +50,7 @@ def application(world: World, set_guest_fault: SetGuestFault) -> web.Application
             web.get("/emulator/machines", control.machines),
             web.post("/emulator/machines/{name}/restart", control.restart),
             web.put("/emulator/machines/{name}/winrm", control.winrm),
+            web.put("/emulator/principals/{name}/permissions", control.permissions),
             web.get("/metadata/identity/oauth2/token", control.managed_identity(app_service=False)),
             web.get("/msi/token", control.managed_identity(app_service=True)),
         ]
@@ -145,6 +149,25 @@ class _Control:
             self._set_guest_fault(machine.guest.address, await _body(request))
         except ValueError as error:
             return _refusal(400, str(error))
+        return web.Response(status=204)
+
+    async def permissions(self, request: web.Request) -> web.Response:
+        name, body = request.match_info["name"], await _body(request)
+        principal = next((p for p in self._world.fleet.principals if p.name == name), None)
+        if principal is None:
+            return _refusal(404, f"there is no principal {name!r}")
+        actions = body.get("withdraw")
+        if body.get("restore") is True:
+            self._world.permissions.restore(principal)
+        elif isinstance(actions, list) and all(isinstance(action, str) for action in actions):
+            try:
+                since = self._world.clock.now() + timedelta(seconds=float(body.get("after_seconds", 0)))
+            except (TypeError, ValueError):
+                return _refusal(400, f"after_seconds {body['after_seconds']!r} is no number")
+            self._world.permissions.withdraw(principal, since, actions, str(body.get("scope", "")))
+        else:
+            return _refusal(400, "give withdraw, a list of action patterns, or restore: true")
+        self._world.audit.write("permissions", None, principal=name, **body)
         return web.Response(status=204)
 
     def managed_identity(self, *, app_service: bool) -> Callable[[web.Request], Awaitable[web.Response]]:

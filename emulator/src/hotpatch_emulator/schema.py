@@ -9,6 +9,7 @@ from typing import Any
 _NUMBER = {"type": "number", "minimum": 0}
 _FLAG = {"type": "boolean"}
 _TEXT = {"type": "string", "minLength": 1}
+_TEXTS = {"type": "array", "items": _TEXT}
 _RANGE = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}
 _BUCKET = {
     "type": "object",
@@ -180,6 +181,11 @@ FLEET: dict[str, Any] = {
                 "minItems": 1,
                 "items": _object({"id": _TEXT, "name": _TEXT}, ["name"]),
             },
+            "management_groups": {"type": "object", "additionalProperties": _TEXTS},
+            "roles": {
+                "type": "array",
+                "items": _object({"name": _TEXT, "actions": _TEXTS, "not_actions": _TEXTS}, ["name", "actions"]),
+            },
             "principals": {
                 "type": "array",
                 "minItems": 1,
@@ -200,7 +206,14 @@ FLEET: dict[str, Any] = {
                         "roles": {
                             "type": "array",
                             "items": _object(
-                                {"role": _TEXT, "scope": _TEXT, "actions": {"type": "array", "items": _TEXT}}
+                                {
+                                    "role": _TEXT,
+                                    "scope": _TEXT,
+                                    "subscription": _TEXT,
+                                    "resource_group": _TEXT,
+                                    "actions": _TEXTS,
+                                    "not_actions": _TEXTS,
+                                }
                             ),
                         },
                     },

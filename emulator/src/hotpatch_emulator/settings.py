@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hotpatch_emulator.assertions import ApplicationCertificate, FederatedTrust
+from hotpatch_emulator.rbac import Grant
 
 Range = tuple[float, float]
 
@@ -92,10 +93,9 @@ class WinrmService:
 
 @dataclass(frozen=True)
 class Principal:
-    """Somebody who may ask: a service principal, a user or, with ``managed_identity``, the identity of the control node.
+    """Somebody who may ask: a service principal, a user or, with ``managed_identity``, the control node's identity.
 
-    ``grants`` are (scope, action patterns); the empty scope is every subscription. ``proofs`` names the PROOFS that the
-    sign-in service takes of it.
+    ``proofs`` names the PROOFS that the sign-in service takes of it.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Principal:
     object_id: str
     secret: str
     managed_identity: bool
-    grants: tuple[tuple[str, tuple[str, ...]], ...]
+    grants: tuple[Grant, ...]
     proofs: tuple[str, ...] = ("secret",)
     certificate: ApplicationCertificate | None = None
     federated: FederatedTrust | None = None
@@ -113,27 +113,6 @@ class Principal:
 
 PROOFS = ("secret", "certificate", "federated", "password")
 """How a principal can prove who it is; ``password`` makes it a user."""
-
-
-# What each role allows, as action patterns; "*" matches any run of characters as in Azure's role definitions.
-ROLES: dict[str, tuple[str, ...]] = {
-    "Reader": ("*/read",),
-    "Virtual Machine Contributor": (
-        "*/read",
-        "Microsoft.Compute/virtualMachines/*",
-        "Microsoft.Compute/locations/*",
-    ),
-    "Patch Operator": (
-        "Microsoft.Resources/subscriptions/read",
-        "Microsoft.Resources/subscriptions/resourceGroups/read",
-        "Microsoft.Compute/virtualMachines/read",
-        "Microsoft.Compute/virtualMachines/instanceView/read",
-        "Microsoft.Compute/virtualMachines/assessPatches/action",
-        "Microsoft.Compute/virtualMachines/installPatches/action",
-        "Microsoft.Compute/locations/operations/read",
-    ),
-    "Contributor": ("*",),
-}
 
 
 def make_secret(length: int = 40) -> str:

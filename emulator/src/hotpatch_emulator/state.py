@@ -10,7 +10,7 @@ method that changes something is told the emulated moment.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -220,8 +220,11 @@ class Fleet:
         principals: list[Principal],
         switches: Switches,
         seed: int,
+        management_groups: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self.tenant_id = tenant_id
+        self.seed = seed
+        self.management_groups = dict(management_groups or {})
         self.subscriptions = subscriptions
         self.principals = principals
         self.switches = switches

@@ -152,7 +152,7 @@ class Throttle:
         return max(math.floor(documented[0] * factor), 1), max(math.floor(documented[1] * factor), 1)
 
     def _others(self, now: float) -> float:
-        """The share of the common limits that others draw: by the schedule (minutes of the run), else always so much."""
+        """The share of the common limits that others draw: by the schedule (in minutes of the run), else the usual."""
         if self._began is None:
             self._began = now
         minute = (now - self._began) / 60

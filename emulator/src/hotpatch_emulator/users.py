@@ -40,8 +40,9 @@ class Users:
         user = self.find(form.get("username", ""))
         if user is None:
             raise Refused(
-                50034, "The user account {EUII Hidden} does not exist in the directory. To sign into this application, "
-                "the account must be added to the directory."
+                50034,
+                "The user account {EUII Hidden} does not exist in the directory. To sign into this application, "
+                "the account must be added to the directory.",
             )
         if not hmac.compare_digest(form.get("password", "").encode(), user.password.encode()):
             raise Refused(50126, "Error validating credentials due to invalid username or password.")

@@ -14,6 +14,8 @@ from hotpatch_emulator.faults import Faults
 from hotpatch_emulator.identity import Identity
 from hotpatch_emulator.operations import Operations
 from hotpatch_emulator.patching import Patching
+from hotpatch_emulator.rbac import Permissions
+from hotpatch_emulator.resource_graph import ResourceGraph
 from hotpatch_emulator.state import Fleet
 from hotpatch_emulator.throttle import Throttle
 
@@ -29,6 +31,8 @@ class World:
     operations: Operations
     patching: Patching
     faults: Faults
+    permissions: Permissions
+    graph: ResourceGraph
 
     @classmethod
     def make(cls, loaded: FleetFile, audit_path: Path) -> World:
@@ -40,6 +44,7 @@ class World:
         operations = Operations(audit, fleet.switches)
         patching = Patching(fleet, agenda, operations, audit)
         patching.schedule_platform(loaded.now)
+        permissions = Permissions()
         return cls(
             clock,
             agenda,
@@ -50,6 +55,8 @@ class World:
             operations,
             patching,
             Faults(loaded.seed),
+            permissions,
+            ResourceGraph(fleet, operations, permissions, audit, loaded.now),
         )
 
     def published_at(self, base_url: str) -> None:

@@ -26,8 +26,29 @@ def test_a_bucket_is_refilled_in_whole_steps() -> None:
 
 
 def test_others_draw_too() -> None:
-    alone, shared = Bucket.full(600, 200, 60, 0), Bucket.full(600, 200, 60, 0, drawn=0.25)
-    assert (shared.level, shared.refill) == (alone.level * 0.75, alone.refill * 0.75)
+    bucket = Bucket.full(600, 200, 60, 0, drawn=lambda _now: 0.25)
+    assert bucket.level == 450
+    for _call in range(450):
+        bucket.take()
+    assert bucket.seconds_until_token(20) == 40
+    assert bucket.has(60) and bucket.level == 150
+
+
+def test_others_draw_between_refills_as_well() -> None:
+    """What a caller was told a minute ago is not there any more."""
+    bucket = Bucket.full(600, 200, 60, 0, drawn=lambda _now: 0.3, evenly=True)
+    bucket.fill(30)
+    assert bucket.level == 420 - 30
+    bucket.fill(59)
+    assert bucket.level == 420 - 59
+    bucket.fill(60)
+    assert bucket.level == 420 - 60 + 200
+
+
+def test_a_long_rest_fills_a_bucket_and_costs_no_time() -> None:
+    bucket = Bucket.full(250, 25, 1, 0, drawn=lambda _now: 0.9)
+    bucket.fill(1_000_000_000)
+    assert bucket.level == 250
 
 
 def _drain(azure: Running) -> tuple[list[int], str, str]:
@@ -89,3 +110,81 @@ def test_the_resource_manager_limits_each_principal(start: Start) -> None:
     assert azure.call("GET", path, principal="reader").status_code == 200
     azure.advance(1)
     assert azure.call("GET", path).status_code == 200
+
+
+def _first_read(azure: Running) -> dict[str, str]:
+    return dict(azure.call("GET", azure.vm("ready25")).headers)
+
+
+def test_others_draw_by_a_schedule(start: Start) -> None:
+    schedule = [{"from_minutes": 10, "to_minutes": 20, "percent": 50}]
+    azure = start(speed=0, switches={**QUIET, "others_schedule": schedule})
+    assert "SubscriptionMaximum;23999" in _first_read(azure)["x-ms-ratelimit-remaining-resource"]
+    azure.advance(11 * 60)
+    region = azure.emulator.world.throttle._buckets[
+        ("compute", "LowCostGetSubscriptionMaximum", azure.subscription, "westeurope")
+    ]
+    now = azure.emulator.world.clock.now().timestamp()
+    region.fill(now)
+    region.level = 0
+    region.fill(now + 60)
+    assert region.level == 4000
+
+
+def test_sizes_may_be_larger_and_the_start_half_drained(start: Start) -> None:
+    azure = start(speed=0, switches={**QUIET, "buckets": "larger_than_documented", "drained_percent": 50})
+    assert _first_read(azure)["x-ms-ratelimit-remaining-subscription-reads"] == "499"
+
+
+def test_who_comes_back_too_early_is_refused_with_a_new_value(start: Start) -> None:
+    azure = start(speed=0, switches={**QUIET, "bucket_sizes": {"reads": {"capacity": 1, "refill": 1}}})
+    path = f"/subscriptions/{azure.subscription}"
+    assert azure.call("GET", path).status_code == 200
+    throttle, now = azure.emulator.world.throttle, azure.emulator.world.clock.now().timestamp()
+    first = azure.call("GET", path)
+    assert (first.status_code, first.headers["Retry-After"]) == (429, "1")
+    assert "Please try again after '1' seconds." in first.json()["error"]["message"]
+    # Told to stay away for longer than the bucket needs, the caller is refused although there is a token again.
+    key = ("arm", azure.subscription, "rollout/reads")
+    throttle._refused_until[key] = now + 6
+    azure.advance(2)
+    assert azure.call("GET", path).headers["Retry-After"] == "4"
+    azure.advance(4)
+    assert azure.call("GET", path).status_code == 200
+
+
+def test_headers_come_together_or_one_by_one(start: Start) -> None:
+    def policies(azure: Running) -> list[str]:
+        raw = azure.http.get(
+            f"{azure.arm}{azure.vm('ready25')}?api-version=2024-07-01",
+            headers={"Authorization": f"Bearer {azure.token()}"},
+        ).raw.headers
+        return list(raw.getlist("x-ms-ratelimit-remaining-resource"))
+
+    together, apart = (
+        policies(start(speed=0, switches=QUIET)),
+        policies(start(speed=0, switches={**QUIET, "ratelimit_headers": "repeated"})),
+    )
+    assert len(together) == 1
+    assert (
+        together[0].split(",")
+        == apart
+        == [
+            "Microsoft.Compute/LowCostGetSubscriptionMaximum;23999",
+            "Microsoft.Compute/LowCostGetResource;35",
+        ]
+    )
+
+
+def test_any_refusal_of_compute_may_be_plain_text(start: Start) -> None:
+    sizes = {"LowCostGetResource": {"capacity": 1, "refill": 1}}
+    azure = start(speed=0, switches={**QUIET, "bucket_sizes": sizes, "throttle_body": "text"})
+    _first_read(azure)
+    refused = azure.call("GET", azure.vm("ready25"))
+    assert refused.status_code == 429
+    assert refused.headers["Content-Type"].startswith("text/plain")
+
+
+def test_reads_outside_a_subscription_have_a_bucket_of_their_own(start: Start) -> None:
+    azure = start(speed=0, switches=QUIET)
+    assert azure.call("GET", "/subscriptions").headers["x-ms-ratelimit-remaining-tenant-reads"] == "249"

@@ -10,6 +10,7 @@ sizes, so every answer's headers correct them. All times are seconds of the coll
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -18,22 +19,15 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-
-@dataclass(frozen=True)
-class BucketSize:
-    """How much a bucket holds and gets back: ``refill`` tokens every ``step`` seconds, up to ``capacity``."""
-
-    capacity: float
-    refill: float
-    step: float
-
+from .token_bucket import BucketSize, TokenBucket
 
 ARM_SIZES: Mapping[str, BucketSize] = {
     "reads": BucketSize(250, 25, 1),
     "writes": BucketSize(200, 10, 1),
     "deletes": BucketSize(200, 10, 1),
+    "queries": BucketSize(15, 15, 5),
 }
-"""Per subscription and principal, in the region that the caller reaches."""
+"""Per subscription and principal, in the region that the caller reaches; queries of Resource Graph per principal."""
 
 COMPUTE_SIZES: Mapping[str, tuple[BucketSize, BucketSize | None]] = {
     "VMGuestPatchOperation": (BucketSize(600, 200, 60), BucketSize(6, 2, 60)),
@@ -47,67 +41,6 @@ COMPUTE_SIZES: Mapping[str, tuple[BucketSize, BucketSize | None]] = {
 """Per group of operations: the subscription's bucket in the resource's region, and that of one virtual machine."""
 
 
-class TokenBucket:
-    """One bucket as we believe it to be; ``take`` before a request, ``answered`` after it."""
-
-    def __init__(self, size: BucketSize, now: float) -> None:
-        self.capacity = size.capacity
-        self.refill = size.refill
-        self.step = size.step
-        self.level = size.capacity
-        self.in_flight = 0
-        self._stepped_at = now
-        self._held_until = now
-
-    def wait(self, now: float) -> float:
-        """Return the seconds until a request may go; 0 if it may now."""
-        self._advance(now)
-        wait = max(0.0, self._held_until - now)
-        if self.level < 1:
-            steps = math.ceil((1 - self.level) / self.refill)
-            wait = max(wait, self._stepped_at + steps * self.step - now)
-        return wait
-
-    def take(self, now: float) -> None:
-        self._advance(now)
-        self.level -= 1
-        self.in_flight += 1
-
-    def give_back(self) -> None:
-        """Undo ``take`` for a request that was not sent after all."""
-        self.in_flight -= 1
-        self.level += 1
-
-    def answered(self, now: float, remaining: float | None) -> None:
-        """A request came back; *remaining* is what Azure says is left, or None.
-
-        Azure may or may not have counted our other requests in flight, so what is left for new ones lies between
-        *remaining* less those and *remaining*; a level inside that range is left alone.
-        """
-        self._advance(now)
-        self.in_flight -= 1
-        if remaining is None:
-            return
-        if remaining + 1 > self.capacity:
-            # The highest recorded values are one below the bucket's size. What holds more also refills faster.
-            self.refill *= (remaining + 1) / self.capacity
-            self.capacity = remaining + 1
-        self.level = min(max(self.level, remaining - self.in_flight), remaining)
-
-    def hold(self, now: float, seconds: float) -> None:
-        """Azure refused for *seconds*: nothing may go before, and it refills at that moment."""
-        self._advance(now)
-        self.level = min(self.level, 0.0)
-        self._held_until = max(self._held_until, now + seconds)
-        self._stepped_at = self._held_until - self.step
-
-    def _advance(self, now: float) -> None:
-        steps = math.floor((now - self._stepped_at) / self.step)
-        if steps > 0:
-            self.level = min(self.capacity, self.level + steps * self.refill)
-            self._stepped_at += steps * self.step
-
-
 @dataclass(frozen=True)
 class Draw:
     """What a request draws on: ARM's class of operation, Compute's group (or ""), region and single resource."""
@@ -119,6 +52,7 @@ class Draw:
     resource: str = ""
 
 
+GRAPH_PATH = "/providers/Microsoft.ResourceGraph/resources"
 _COMPUTE_PATH = re.compile(
     r"/subscriptions/(?P<subscription>[^/]+)(?:/resourcegroups/(?P<resource_group>[^/]+))?/providers/microsoft\.compute/"
     r"(?:locations/(?P<location>[^/]+)/operations/(?P<operation>[^/]+)|virtualmachines(?:/(?P<machine>[^/]+))?"
@@ -135,6 +69,8 @@ _METHOD_GROUPS = {"PATCH": "UpdateVM", "POST": "UpdateVM", "PUT": "PutVM", "DELE
 def classify(method: str, url: str) -> Draw:
     """Tell what a request to ARM draws on, by its method and URL; the region only where the URL has it."""
     path = urlsplit(url).path.lower().rstrip("/")
+    if path.endswith(GRAPH_PATH.lower()):
+        return Draw("", "queries")
     arm_class = {"GET": "reads", "HEAD": "reads", "DELETE": "deletes"}.get(method, "writes")
     match = _COMPUTE_PATH.search(path)
     if not match:
@@ -156,10 +92,14 @@ def classify(method: str, url: str) -> Draw:
 
 @dataclass(frozen=True)
 class Remaining:
-    """What one answer's headers say is left: ARM's number, and Compute's by (group, whether of one resource)."""
+    """What one answer's headers say is left: ARM's number, and Compute's by (group, whether of one resource).
+
+    ``resets_after`` is Resource Graph's: seconds until its whole quota is back.
+    """
 
     arm: float | None
     compute: Mapping[tuple[str, bool], float]
+    resets_after: float | None = None
 
 
 def parse_remaining(arm_class: str, headers: Iterable[tuple[str, str]]) -> Remaining:
@@ -169,18 +109,29 @@ def parse_remaining(arm_class: str, headers: Iterable[tuple[str, str]]) -> Remai
     repeated headers; the names before 2023 (``GetOperation3Min``) follow another scheme and are not used.
     """
     arm: float | None = None
+    resets_after: float | None = None
     compute: dict[tuple[str, bool], float] = {}
+    of_graph = arm_class == "queries"
+    arm_header = "x-ms-user-quota-remaining" if of_graph else f"x-ms-ratelimit-remaining-subscription-{arm_class}"
     for name, value in headers:
         name = name.lower()
-        if name == f"x-ms-ratelimit-remaining-subscription-{arm_class}":
+        if name == arm_header:
             arm = _number(value)
+        elif of_graph and name == "x-ms-user-quota-resets-after":
+            resets_after = _clock_seconds(value)
         elif name == "x-ms-ratelimit-remaining-resource":
             for policy, _semicolon, left in (item.strip().partition(";") for item in value.split(",")):
                 match = re.fullmatch(r"microsoft\.compute/(\w+?)(resource|subscriptionmaximum)?", policy, re.IGNORECASE)
                 number = _number(left)
                 if match and number is not None and match.group(1) in COMPUTE_SIZES:
                     compute[(match.group(1), (match.group(2) or "").lower() == "resource")] = number
-    return Remaining(arm, compute)
+    return Remaining(arm, compute, resets_after)
+
+
+def _clock_seconds(text: str) -> float | None:
+    """Seconds of hh:mm:ss."""
+    match = re.fullmatch(r"(\d+):(\d\d):(\d\d)", text.strip())
+    return None if match is None else float(match[1]) * 3600 + float(match[2]) * 60 + float(match[3])
 
 
 def _number(text: str) -> float | None:
@@ -191,12 +142,33 @@ def _number(text: str) -> float | None:
     return number if 0 <= number < math.inf else None
 
 
+class News:
+    """Wakes whoever waits for the next answer."""
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def tell(self) -> None:
+        waiting, self._waiting = self._waiting, set()
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def next(self) -> asyncio.Future[None]:
+        """A future that ends with the next answer."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(waiter)
+        return waiter
+
+
 class Pacer:
-    """All buckets of one principal; pure but for the buckets' own state."""
+    """All buckets of one principal, the queues before them, and the news of answers."""
 
     def __init__(self) -> None:
         self._buckets: dict[tuple[str, ...], TokenBucket] = {}
         self._regions: dict[str, str] = {}
+        self._lanes: dict[tuple[str, ...], asyncio.Lock] = {}
+        self.news = News()
 
     def learn_region(self, resource_id: str, region: str) -> None:
         """Remember where a machine lives; until then its subscription's machines share one bucket."""
@@ -210,19 +182,25 @@ class Pacer:
             shared, single = COMPUTE_SIZES[draw.group]
             found["region"] = self._bucket(("region", draw.subscription, region, draw.group), shared, now)
             if single and draw.resource:
-                found["resource"] = self._bucket(("resource", draw.resource, draw.group), single, now)
+                key = ("resource", draw.resource, draw.group)
+                found["resource"] = self._bucket(key, single, now, shared=False)
         return found
 
-    def _bucket(self, key: tuple[str, ...], size: BucketSize, now: float) -> TokenBucket:
+    def lane(self, draw: Draw) -> asyncio.Lock:
+        """Whoever holds this lock is the next to go of all requests that draw on the same shared buckets."""
+        region = draw.region or self._regions.get(draw.resource, "") if draw.group else ""
+        return self._lanes.setdefault((draw.subscription, draw.arm_class, draw.group, region), asyncio.Lock())
+
+    def _bucket(self, key: tuple[str, ...], size: BucketSize, now: float, shared: bool = True) -> TokenBucket:
         bucket = self._buckets.get(key)
         if bucket is None:
-            bucket = self._buckets[key] = TokenBucket(size, now)
+            bucket = self._buckets[key] = TokenBucket(size, now, shared)
         return bucket
 
 
 def throttled_scope(code: str, details: Iterable[Mapping[str, object]]) -> str:
     """Name the bucket a 429 came from (``arm``, ``region`` or ``resource``) by its code and details."""
-    if code.endswith("RequestsThrottled"):
+    if code.endswith("RequestsThrottled") or code == "RateLimiting":
         return "arm"
     targets = [str(detail.get("target") or "") for detail in details]
     return "resource" if any(target.endswith("Resource") for target in targets) else "region"

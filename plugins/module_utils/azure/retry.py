@@ -9,13 +9,15 @@ it acts; reads are repeated on 408, 429, 5xx and lost connections.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..clock import Clock
 from .errors import parse_error_body
 from .network import is_untrusted
-from .pacing import Draw, Pacer, TokenBucket, classify, parse_remaining, parse_retry_after, throttled_scope
+from .pacing import Draw, Pacer, classify, parse_remaining, parse_retry_after, throttled_scope
+from .token_bucket import TokenBucket, Turn
 
 CHECK_OPTION = "hotpatch_check"
 """Operation keyword: a callable run right before each sending; what it raises keeps the request from leaving."""
@@ -51,17 +53,39 @@ def backoff(attempt: int, asked: float | None) -> float:
     return min(LONGEST_BACKOFF_SECONDS, 0.8 * 2.0 ** (attempt - 1))
 
 
-async def wait_for_turn(pacer: Pacer, draw: Draw, clock: Clock) -> Mapping[str, TokenBucket]:
-    """Wait until every bucket *draw* draws on has a token, take one of each, and return the buckets."""
-    while True:
-        now = clock.monotonic()
-        buckets = pacer.buckets(draw, now)
-        wait = max(bucket.wait(now) for bucket in buckets.values())
+Turns = Mapping[str, tuple[TokenBucket, Turn]]
+"""The buckets a request has drawn on, by their names in Pacer.buckets, and its token in each."""
+
+
+async def wait_for_turn(pacer: Pacer, draw: Draw, clock: Clock) -> Turns:
+    """Wait until every bucket *draw* draws on lets a request go, take a token of each, and return them.
+
+    First comes first; only the first of a lane looks at the clock, so that thousands may wait.
+    """
+    buckets = pacer.buckets(draw, clock.monotonic())
+    own = buckets.get("resource")
+    while own is not None:
+        wait = own.wait(clock.monotonic())
         if wait <= 0:
-            for bucket in buckets.values():
-                bucket.take(now)
-            return buckets
-        await clock.asleep(wait)
+            break
+        await _sleep_or_news(pacer, clock, wait)
+    async with pacer.lane(draw):
+        while True:
+            now = clock.monotonic()
+            wait = max(bucket.wait(now) for bucket in buckets.values())
+            if wait <= 0:
+                return {name: (bucket, bucket.take(now)) for name, bucket in buckets.items()}
+            await _sleep_or_news(pacer, clock, wait)
+
+
+async def _sleep_or_news(pacer: Pacer, clock: Clock, seconds: float) -> None:
+    sleeper = asyncio.ensure_future(clock.asleep(seconds))
+    news = pacer.news.next()
+    try:
+        await asyncio.wait({sleeper, news}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sleeper.cancel()
+        news.cancel()
 
 
 async def read_text(response: Any) -> str:
@@ -71,7 +95,7 @@ async def read_text(response: Any) -> str:
     return str(response.text())
 
 
-async def learn(answer: Any, buckets: Mapping[str, TokenBucket], draw: Draw, clock: Clock) -> float | None:
+async def learn(answer: Any, turns: Turns, draw: Draw, clock: Clock) -> float | None:
     """Correct the buckets by an azure-core response, and return the seconds to wait that it asks for."""
     now = clock.monotonic()
     left = parse_remaining(draw.arm_class, answer.headers.items())
@@ -80,17 +104,22 @@ async def learn(answer: Any, buckets: Mapping[str, TokenBucket], draw: Draw, clo
         "region": left.compute.get((draw.group, False)),
         "resource": left.compute.get((draw.group, True)),
     }
-    for name, bucket in buckets.items():
-        bucket.answered(now, per_bucket[name])
     if answer.status_code != 429:
+        for name, (bucket, turn) in turns.items():
+            bucket.answered(turn, now, per_bucket[name])
+            if left.resets_after is not None:
+                bucket.settle_window(now, left.arm if left.arm is not None else bucket.level, left.resets_after)
         return parse_retry_after(answer.headers, clock.now())
     text = await read_text(answer)
     asked = parse_retry_after(answer.headers, clock.now(), text)
     said = parse_error_body(text)
     # A limit of another resource provider has no bucket here: then only this request waits.
-    refusing = buckets.get(throttled_scope(said.code, said.details))
-    if refusing is not None:
-        refusing.hold(now, asked if asked is not None else refusing.step)
+    scope = throttled_scope(said.code, said.details)
+    for name, (bucket, _turn) in turns.items():
+        # A refusal takes nothing, and its numbers are those of the bucket that refused.
+        bucket.give_back()
+        if name == scope:
+            bucket.hold(now, asked if asked is not None else bucket.step)
     return asked
 
 
@@ -108,23 +137,27 @@ def make_policies(pacer: Pacer, clock: Clock) -> tuple[Any, Any]:
         async def send(self, request: Any) -> Any:
             method = request.http_request.method.upper()
             draw = classify(method, request.http_request.url)
+            if draw.arm_class == "queries":
+                method = "GET"  # Resource Graph is asked by POST, and changes nothing
             request.context[CHECK_OPTION] = request.context.options.pop(CHECK_OPTION, None)
             attempt = 0
             while True:
                 attempt += 1
-                buckets = await wait_for_turn(pacer, draw, clock)
+                turns = await wait_for_turn(pacer, draw, clock)
                 request.context[MAYBE_SENT] = False
                 try:
                     response = await self.next.send(request)
                 except BaseException as error:
-                    _settle_unanswered(buckets, sent=bool(request.context[MAYBE_SENT]))
+                    _settle_unanswered(turns, sent=bool(request.context[MAYBE_SENT]))
+                    pacer.news.tell()
                     if not isinstance(error, AzureError) or not may_repeat(method, None, attempt):
                         raise
                     if is_untrusted(error):
                         raise  # asking again makes no certificate better
                     await clock.asleep(backoff(attempt, None))
                     continue
-                asked = await learn(response.http_response, buckets, draw, clock)
+                asked = await learn(response.http_response, turns, draw, clock)
+                pacer.news.tell()
                 if not may_repeat(method, response.http_response.status_code, attempt):
                     return response
                 await clock.asleep(backoff(attempt, asked))
@@ -141,9 +174,9 @@ def make_policies(pacer: Pacer, clock: Clock) -> tuple[Any, Any]:
     return PacingRetry(), Departure()
 
 
-def _settle_unanswered(buckets: Mapping[str, TokenBucket], *, sent: bool) -> None:
-    for bucket in buckets.values():
+def _settle_unanswered(turns: Turns, *, sent: bool) -> None:
+    for bucket, _turn in turns.values():
         if sent:
-            bucket.in_flight -= 1
+            bucket.lost()
         else:
             bucket.give_back()

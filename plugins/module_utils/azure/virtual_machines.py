@@ -35,12 +35,14 @@ class VirtualMachines:
         self._session = session
         self._api_versions = dict(api_versions or {})
 
-    async def get(self, machine: ResourceId, *, instance_view: bool = True) -> dict[str, Any]:
+    async def get(
+        self, machine: ResourceId, check: Check | None = None, *, instance_view: bool = True
+    ) -> dict[str, Any]:
         """Return a machine as ARM's JSON, with its ``properties.instanceView`` unless told otherwise."""
         get = self._operations(machine.subscription_id).get
-        expand = "instanceView" if instance_view else None
+        options = {"api_version": self._version("get"), "expand": "instanceView" if instance_view else None}
         operation = f"read the machine {machine}"
-        answer = await self._send(operation, get, machine, api_version=self._version("get"), expand=expand)
+        answer = await self._send(operation, get, machine, **options, **{CHECK_OPTION: check})
         if answer.body is None:
             raise unusable_answer(operation, answer.text[:80])
         self._session.pacer.learn_region(str(machine), str(answer.body.get("location") or ""))

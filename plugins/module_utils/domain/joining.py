@@ -129,11 +129,12 @@ def next_step(
 
 def _of_open_entry(entry: JournalEntry, view: Summary | None, settle_seconds: float) -> NextStep | None:
     """Return the step that our own open operation asks for, None when Azure shows nothing of it."""
+    if entry.poll_url is not None:
+        # Also where the view shows its end already: only the poll URL tells what became of each patch.
+        return JoinPollUrl(entry.poll_url, entry.activity_id)
     ours = view is not None and _is_ours(entry, view, settle_seconds)
     if view is not None and view.status.lower() in _TERMINAL and (ours or _lost_and_later(entry, view)):
         return AlreadyDone(view, ours)
-    if entry.poll_url is not None:
-        return JoinPollUrl(entry.poll_url, entry.activity_id)
     if view is not None and (ours or _running(view)):
         return JoinActivity(view.activity_id, ours)
     return None

@@ -84,7 +84,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "image_not_supported": Rule(
         "the image is not in Microsoft's list",
-        "Azure's 400 InvalidParameter \"The selected VM image is not supported for hotpatching\", recorded 2021-03",
+        'Azure\'s 400 InvalidParameter "The selected VM image is not supported for hotpatching", recorded 2021-03',
         ("present",),
     ),
     "vm_agent_off": Rule(
@@ -103,14 +103,14 @@ RULES: Mapping[str, Rule] = {
     ),
     "customer_schedule_flag": Rule(
         "bypassPlatformSafetyChecksOnUserSchedule is true; lifted, the flag is cleared along with enabling",
-        "Azure's 400 InvalidParameter \"Hotpatch updates require platform safety checks\" (quoted in "
+        'Azure\'s 400 InvalidParameter "Hotpatch updates require platform safety checks" (quoted in '
         "claranet/terraform-azurerm-windows-vm 4, 2025-03)",
         ("present",),
     ),
     "created_with_updates_off": Rule(
         "enableAutomaticUpdates is false, cannot be changed, and AutomaticByOS needs true",
         "Azure's 400 InvalidParameter \"For patchMode 'AutomaticByOS', the property 'enableAutomaticUpdates' must be "
-        "set to true\" (quoted in kumarvna/terraform-azurerm-virtual-machine 13)",
+        'set to true" (quoted in kumarvna/terraform-azurerm-virtual-machine 13)',
     ),
     "created_with_updates_on": Rule(
         "enableAutomaticUpdates is true, cannot be changed, and Manual needs false",

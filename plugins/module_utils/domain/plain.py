@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import functools
 import operator
 import types
 from collections.abc import Mapping
@@ -100,9 +101,15 @@ def _decode_union(hint: Any, raw: Any, where: str) -> Any:
     return _decode(choices[0], raw, where)
 
 
+@functools.lru_cache(maxsize=None)
+def _hints(kind: Any) -> dict[str, Any]:
+    # Resolving the annotations anew took most of the time that reading a machine takes.
+    return get_type_hints(kind)
+
+
 def _decode_dataclass(kind: Any, raw: Any, where: str, arguments: tuple[Any, ...]) -> Any:
     values = _expect(dict, raw, where)
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     variables = dict(zip(getattr(kind, "__parameters__", ()), arguments))
     found: dict[str, Any] = {}
     for field in dataclasses.fields(kind):

@@ -143,7 +143,7 @@ class Enroller:
                 campaign.vacate(machine.key)
                 self.diffs.pop(machine.key, None)
                 raise
-            return await self._after_lost_answer(machine, entry, view, failure)
+            return await self._after_lost_answer(machine, entry, failure)
         self.changed = True
         try:
             failed = await self._follow(machine, started)
@@ -181,9 +181,7 @@ class Enroller:
                     return polled.failure(f"change the settings of {machine.name}")
                 url, retry_after = polled.next_url or url, polled.retry_after
 
-    async def _after_lost_answer(
-        self, machine: ResourceId, entry: Entry, before: View, lost: AzureFailure
-    ) -> Entry:
+    async def _after_lost_answer(self, machine: ResourceId, entry: Entry, lost: AzureFailure) -> Entry:
         """Read off the machine whether Azure took a request whose answer was lost; never send it again."""
         settings = entry["patch_settings"]
         try:

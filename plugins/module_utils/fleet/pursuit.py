@@ -62,10 +62,10 @@ Send = Callable[[Check], Awaitable[Started]]
 class Gateway(Protocol):
     """What the engine asks of Azure; every call may raise AzureFailure.
 
-    ``check`` is called right before each sending of a POST; what it raises keeps the request from leaving.
+    ``check`` is called right before each sending of a request; what it raises keeps that from leaving.
     """
 
-    async def get(self, resource_id: ResourceId) -> Mapping[str, Any]: ...
+    async def get(self, resource_id: ResourceId, check: Check) -> Mapping[str, Any]: ...
 
     async def start_assessment(self, resource_id: ResourceId, check: Check) -> Started: ...
 
@@ -87,13 +87,20 @@ class View:
 
 
 async def look(gateway: Gateway, machine: ResourceId, clock: Clock) -> View:
-    """Read a machine with its instance view, stamped with the time before the request: it is at least that new.
+    """Read a machine with its instance view, stamped with the time at which the request left: it is at least that new.
 
     Raises:
         AzureFailure: Azure does not show it.
     """
     asked_at = clock.now()
-    return View(machine_from_arm(await gateway.get(machine)), asked_at)
+
+    def leaves() -> None:
+        # Among a thousand others the request may have waited long for its turn; the answer is no older for that.
+        nonlocal asked_at
+        asked_at = clock.now()
+
+    body = await gateway.get(machine, leaves)
+    return View(machine_from_arm(body), asked_at)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ ROLLOUT_REPORT: Options = {
     "state_dir": {"type": "path", "required": True},
     "report_dir": {"type": "path"},
     "rollout_id": {"type": "str"},
+    "not_started_limit": {"type": "str", "default": "0"},
     "print_only": {"type": "bool", "default": False},
 }
 

@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..domain.waves import allows, parse_budget
 from .rollout_state import FINISHED, RUNNING, STOPPED, Record, Rollout, ensure_state_dir, write_durably
 
 REPORT_FORMAT = 1
+LIMIT_OPTION = "hotpatch_not_started_limit"
 _DASH = "-"
 
 
@@ -60,12 +62,18 @@ def close(rollout: Rollout, now: str) -> Closing:
     return closing
 
 
-def build(rollout: Rollout, lost: Sequence[str], counting: Iterable[str]) -> dict[str, Any]:
-    """The report as plain JSON; *counting* are the verdicts that count against the error budget."""
+def build(
+    rollout: Rollout, lost: Sequence[str], counting: Iterable[str], not_started_limit: object = "0"
+) -> dict[str, Any]:
+    """The report as plain JSON.
+
+    *counting* are the verdicts that count against the error budget; *not_started_limit* is how many machines, or which
+    percentage, may end as ``not_started`` before the run fails. Raises InputError for a limit that is neither.
+    """
     against = frozenset(counting)
     counts = rollout.counts()
     machines = [machine_row(record, record.verdict in against) for record in rollout.in_scope]
-    failure = failure_sentence(rollout, lost)
+    failure = failure_sentence(rollout, lost, not_started_limit)
     return {
         "format": REPORT_FORMAT,
         "rollout_id": rollout.rollout_id,
@@ -117,14 +125,21 @@ def machine_row(record: Record, counts: bool) -> dict[str, Any]:
     }
 
 
-def failure_sentence(rollout: Rollout, lost: Sequence[str]) -> str:
-    """Why the run has to fail, or the empty string: it was stopped, or machines were lost."""
+def failure_sentence(rollout: Rollout, lost: Sequence[str], not_started_limit: object = "0") -> str:
+    """Why the run has to fail, or the empty string: it was stopped, machines were lost, or too many not started."""
     sentences = []
     if rollout.stop:
         sentences.append(str(rollout.stop.get("reason")))
     if lost:
         names = ", ".join(sorted(lost)[:10]) + (f" and {len(lost) - 10} more" if len(lost) > 10 else "")
         sentences.append(f"{len(lost)} machines of the plan were lost on the way: {names}")
+    idle = sum(
+        record.verdict == "not_started" and record.reason_code != "rollout_stopped" and record.host not in lost
+        for record in rollout.in_scope
+    )
+    if not allows(parse_budget(not_started_limit, LIMIT_OPTION), len(rollout.in_scope), idle):
+        # Nothing was done to them, but neither are they patched: a green job would say otherwise.
+        sentences.append(f"{idle} machines were not started, {LIMIT_OPTION} allows {not_started_limit}")
     return "; ".join(sentences)
 
 

@@ -59,7 +59,10 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def machines() -> dict[str, Any]:
-    windows = {"provisionVMAgent": True, "patchSettings": {"patchMode": "AutomaticByPlatform", "enableHotpatching": True}}
+    windows = {
+        "provisionVMAgent": True,
+        "patchSettings": {"patchMode": "AutomaticByPlatform", "enableHotpatching": True},
+    }
     bodies = [
         {
             "id": resource_id,
@@ -102,7 +105,14 @@ def reading(effective: bool) -> dict[str, Any]:
 
 
 def act(arguments: dict[str, Any], check_mode: bool = False, **readings: dict[str, Any]) -> dict[str, Any]:
-    given = {"ids": IDS, "enrollment": enrolled(), "machines": machines(), "timeout": 3600, "interval": 600, **arguments}
+    given = {
+        "ids": IDS,
+        "enrollment": enrolled(),
+        "machines": machines(),
+        "timeout": 3600,
+        "interval": 600,
+        **arguments,
+    }
     action = enrollment_progress.ActionModule(
         task=MagicMock(args=given, async_val=0, check_mode=check_mode, environment=[], action="enrollment_progress"),
         connection=MagicMock(),
@@ -166,7 +176,9 @@ def test_without_time_each_guest_is_asked_once(clock: Clock, lines: list[str]) -
 
 
 def test_check_mode_asks_nobody_and_fails_nobody(clock: Clock, lines: list[str]) -> None:
-    result = act({"enrollment": enrolled(a="would_change", c="refused"), "machines": {"skipped": True}}, check_mode=True)
+    result = act(
+        {"enrollment": enrolled(a="would_change", c="refused"), "machines": {"skipped": True}}, check_mode=True
+    )
     assert (result["again"], result["failure"]) == (False, "")
     assert states(result) == {"a": "would_change", "b": "changed", "c": "refused"}
 
@@ -174,7 +186,9 @@ def test_check_mode_asks_nobody_and_fails_nobody(clock: Clock, lines: list[str])
 def test_the_registry_can_be_overridden(clock: Clock, lines: list[str]) -> None:
     first = act({})
     arguments = {"previous": first, "guest_variable": "guest", "preflight_overrides": ["enrolment_in_guest"]}
-    assert states(act(arguments, a=reading(False), b=reading(False), c=reading(True))) == dict.fromkeys(HOSTS, "enrolled")
+    assert states(act(arguments, a=reading(False), b=reading(False), c=reading(True))) == dict.fromkeys(
+        HOSTS, "enrolled"
+    )
 
 
 def test_a_code_that_does_not_exist_is_refused(clock: Clock) -> None:

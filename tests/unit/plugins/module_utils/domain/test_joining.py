@@ -69,8 +69,8 @@ NOTHING, NO_VIEW = machine(), machine(**{VIEW: ...})
         (ACCEPTED, shows("InProgress", THEIRS, 0), 1, JoinPollUrl(URL, OURS)),
         (ACCEPTED, shows("Succeeded", THEIRS), 1, JoinPollUrl(URL, OURS)),
         (ACCEPTED, shows("Unknown", OURS, 0), 1, JoinPollUrl(URL, OURS)),
-        (ACCEPTED, shows("Succeeded", OURS, 0), 1, AlreadyDone),
-        (ACCEPTED, shows("CompletedWithWarnings", OURS.upper(), 0), 1, AlreadyDone),
+        (ACCEPTED, shows("Succeeded", OURS, 0), 1, JoinPollUrl(URL, OURS)),
+        (ACCEPTED, shows("CompletedWithWarnings", OURS.upper(), 0), 1, JoinPollUrl(URL, OURS)),
         # Azure took it, its poll URL is gone
         (URL_GONE, shows("InProgress", OURS, 0), 1, JoinActivity(OURS, ours=True)),
         (URL_GONE, shows("Unknown", OURS, 0), 6000, JoinActivity(OURS, ours=True)),
@@ -112,7 +112,7 @@ def test_next_step(entry: JournalEntry | None, view: Machine, read: float, step:
 @pytest.mark.parametrize(
     ("entry", "view", "read", "ours"),
     [
-        (ACCEPTED, shows("Succeeded", OURS, 0), 1, True),
+        (URL_GONE, shows("Succeeded", OURS.upper(), 0), 1, True),
         (INTENT, shows("Succeeded", THEIRS, 0.1), 5, True),
         (INTENT, shows("Succeeded", THEIRS, 60), 90, False),
     ],

@@ -153,6 +153,7 @@ class FakeAzure:
         self.gone: set[str] = set()
         self.most_installing = 0
         self._ids = itertools.count(1)
+        self.queue_seconds = 0.0
 
     @asynccontextmanager
     async def connect(self, params: Any, environ: Any, clock: Any) -> AsyncIterator[Connection]:
@@ -162,8 +163,9 @@ class FakeAzure:
         """Somebody else's installation begins now."""
         return self._begin(machine, "install", seconds, result or self._install_result(machine, [HOTPATCH]))
 
-    async def get(self, resource_id: ResourceId) -> Mapping[str, Any]:
-        await asyncio.sleep(0)
+    async def get(self, resource_id: ResourceId, check: Any) -> Mapping[str, Any]:
+        await asyncio.sleep(self.queue_seconds)
+        check()
         machine = self._machine(resource_id)
         self.reads.append(machine.name)
         if machine.read_failure is not None:

@@ -122,3 +122,21 @@ def test_a_failed_write_leaves_the_old_state(tmp_path: Path, monkeypatch: pytest
     monkeypatch.undo()
     assert json.loads((tmp_path / "rollout.json").read_text(encoding="utf-8"))["updated"] == STAMP
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("reason_code", "limit", "fails"),
+    [
+        ("guest_unreachable", "0", True),
+        ("guest_unreachable", "1", False),
+        ("guest_unreachable", "50%", False),
+        ("guest_unreachable", "49%", True),
+        ("rollout_stopped", "0", False),
+    ],
+)
+def test_machines_that_were_not_started_have_a_limit_of_their_own(reason_code: str, limit: str, fails: bool) -> None:
+    plan = rollout("a", "b")
+    plan.in_scope[0].judge("patched", "proven", "x")
+    plan.in_scope[1].judge("not_started", reason_code, "x")
+    failure = rollout_report.build(plan, [], COUNTS_AGAINST_BUDGET, limit)["failure"]
+    assert failure == (f"1 machines were not started, hotpatch_not_started_limit allows {limit}" if fails else "")
