@@ -59,13 +59,9 @@ async def running(options: Options) -> Any:
     run_dir = options.run_dir.absolute()
     run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     (run_dir / "endpoints.json").unlink(missing_ok=True)  # an earlier run's: nobody must take it for this one's
-    loaded = config.load(
-        options.fleet,
-        speed=options.speed,
-        seed=options.seed,
-        network=options.network or _free_network(options.winrm_port, options.winrm_http_port),
-    )
     async with contextlib.AsyncExitStack() as stack:
+        network = options.network or _free_network(stack, options.winrm_port, options.winrm_http_port)
+        loaded = config.load(options.fleet, speed=options.speed, seed=options.seed, network=network)
         world = World.make(loaded, run_dir / "audit.jsonl")
         stack.callback(world.audit.close)
         authority = trustme.CA(organization_name="hotpatch-emulator")
@@ -138,12 +134,23 @@ def _candidates() -> Iterator[str]:
         yield f"127.{21 + (start + step) % 200}.0.0/16"
 
 
-def _free_network(*ports: int) -> str:
-    """A loopback network whose first address nobody listens on, so that emulators run side by side."""
+def _free_network(stack: contextlib.AsyncExitStack, *ports: int) -> str:
+    """A loopback network whose first address nobody listens on, so that emulators run side by side.
+
+    Its highest address is bound for as long as this emulator runs: of two that start at once only one gets it.
+    """
     for network in _candidates():
-        first = str(next(ipaddress.ip_network(network).hosts()))
-        if all(_is_free(first, port) for port in ports):
+        hosts = ipaddress.ip_network(network)
+        claim = socket.socket()
+        try:
+            claim.bind((str(hosts.broadcast_address - 1), ports[0]))
+        except OSError:
+            claim.close()
+            continue
+        if all(_is_free(str(hosts.network_address + 1), port) for port in ports):
+            stack.callback(claim.close)
             return network
+        claim.close()
     wanted = " and ".join(str(port) for port in ports)
     raise StartError(f"no loopback network has port {wanted} free for the guests; give another with --winrm-port")
 
