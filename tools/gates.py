@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs the gates: all of them, or those of one verb (`lint`, `unit`) or one name; prints totals and what was skipped.
 
-Gates that only read run two at a time; those that start emulators and judge time run alone, after them. The exit
-code is 0 only when every gate passed. The last line is `N passed, N failed, N skipped`, counted in tests where a
-gate is made of tests, and as one where it is not.
+Two lanes run beside each other: gates that only read, and gates of units, some of which start emulators (one gate at
+a time, since two emulators that start in the same moment may choose the same guest addresses). Those that judge time
+run alone, after them. The exit code is 0 only when every gate passed. The last line is `N passed, N failed, N
+skipped`, counted in tests where a gate is made of tests, and as one where it is not.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate: `run` does it, the make target `verb` includes it, `alone` keeps others from running beside it."""
+    """One gate: `run` does it, the make target `verb` includes it, `lane` says beside what it may run."""
 
     name: str
     verb: str
     run: Callable[[], Outcome]
-    alone: bool = False
+    lane: str = "reading"
 
 
 def command(name: str, *arguments: str, cwd: Path = ROOT, **extra: str) -> Callable[[], Outcome]:
@@ -139,15 +140,15 @@ GATES = [
     Gate("changelog", "lint", command("changelog", "antsibull-changelog", "lint")),
     Gate("docs", "lint", command("docs", "antsibull-docs", "lint-collection-docs", "--plugin-docs", ".")),
     Gate("ansible-lint", "lint", command("ansible-lint", "ansible-lint", "--profile", "production", "--offline")),
-    Gate("units", "unit", pytests("units", "tests/unit")),
-    Gate("units-2.16", "unit", pytests("units-2.16", "tests/unit", floor=True)),
-    Gate("emulator", "unit", pytests("emulator", "tests", cwd=ROOT / "emulator")),
+    Gate("units", "unit", pytests("units", "tests/unit"), lane="units"),
+    Gate("units-2.16", "unit", pytests("units-2.16", "tests/unit", floor=True), lane="units"),
+    Gate("emulator", "unit", pytests("emulator", "tests", cwd=ROOT / "emulator"), lane="units"),
     Gate("sanity", "test", sanity_gate(floor=False)),
     Gate("sanity-2.16", "test", sanity_gate(floor=True)),
-    Gate("conformance", "test", pytests("conformance", "tests/conformance"), alone=True),
-    Gate("integration", "test", pytests("integration", "tests/integration"), alone=True),
-    Gate("integration-2.16", "test", pytests("integration-2.16", "tests/integration", floor=True), alone=True),
-    Gate("molecule", "test", command("molecule", "molecule", "test", "--all", cwd=ROOT / "extensions"), alone=True),
+    Gate("conformance", "test", pytests("conformance", "tests/conformance"), lane="alone"),
+    Gate("integration", "test", pytests("integration", "tests/integration"), lane="alone"),
+    Gate("integration-2.16", "test", pytests("integration-2.16", "tests/integration", floor=True), lane="alone"),
+    Gate("molecule", "test", command("molecule", "molecule", "test", "--all", cwd=ROOT / "extensions"), lane="alone"),
 ]
 
 
@@ -183,10 +184,13 @@ def main() -> int:
     except SetupError as problem:
         print(problem, file=sys.stderr)
         return 1
-    beside = [gate for gate in chosen if not gate.alone]
+
+    def run_lane(lane: str) -> list[Outcome]:
+        return [run_gate(gate) for gate in chosen if gate.lane == lane]
+
     with ThreadPoolExecutor(max_workers=2) as pool:
-        outcomes = list(pool.map(run_gate, beside))
-    outcomes += [run_gate(gate) for gate in chosen if gate.alone]
+        outcomes = [outcome for lane in pool.map(run_lane, ("reading", "units")) for outcome in lane]
+    outcomes += run_lane("alone")
     skipped = [sentence for outcome in outcomes for sentence in outcome.skipped]
     if skipped:
         print("\nSkipped:")

@@ -48,8 +48,8 @@ def stage(name: str, bin_folder: Path, environ: dict[str, str]) -> tuple[Path, d
     listing = _git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for relative in filter(None, listing.split("\0")):
         source = ROOT / relative
-        if relative.startswith("emulator/") or not (source.is_symlink() or source.is_file()):
-            continue  # the emulator is a package of its own, with its own gates
+        if relative.startswith(("benchmarks/", "emulator/")) or not (source.is_symlink() or source.is_file()):
+            continue  # they are no part of the collection, and have gates of their own
         target = staged / relative
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target, follow_symlinks=False)

@@ -21,6 +21,9 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.azure.credentials.managed_identity import (
+    needs_own_process,
+)
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.argspec import ArgumentSpec
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.guard import CONTROLLER_VARIABLE, Process
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.task import Run, perform, secret_values
@@ -69,7 +72,7 @@ class FleetAction(ActionBase):  # type: ignore[misc]
             )
         # The process that forked this worker is ansible-playbook itself.
         controller = str(Process.of(os.getppid()))
-        if self._is_here() and HAS_AZURE:
+        if self._is_here() and HAS_AZURE and not needs_own_process(self._environ()):
             result.update(self._in_process(controller))
         else:
             result.update(self._as_module(task_vars, controller))
@@ -84,11 +87,14 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         """Whether the target is this very host and user."""
         return str(self._connection.transport) == "local" and self._connection.become is None
 
+    def _environ(self) -> dict[str, str]:
+        return {**os.environ, **self._task_environment()}
+
     def _in_process(self, controller: str) -> dict[str, Any]:
         spec = type(self).SPEC()
         self._task.args = plain(self._task.args)
         params = plain(self.validate_argument_spec(**spec.to_kwargs())[1])
-        environ = {**os.environ, **self._task_environment(), CONTROLLER_VARIABLE: controller}
+        environ = {**self._environ(), CONTROLLER_VARIABLE: controller}
         secrets = secret_values(params, environ)
 
         def emit(line: str) -> None:

@@ -126,7 +126,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, str):
-        return "".join((value,)) if type(value) is not str else value
+        # A tagged subclass of str (ansible-core 2.19 and newer) becomes a plain one.
+        return str.__str__(value)
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):

@@ -134,6 +134,7 @@ def test_the_module_and_its_action_do_the_same(start_emulator: StartEmulator, tm
     arguments = {
         "resource_ids": [f"{base}/fresh0001", f"{base}/already", f"{base}/scheduled"],
         "max_failures": 1,
+        "wait_timeout": 36000,
         "state_path": str(tmp_path / "state"),
         "assessment_mode": "AutomaticByPlatform",
     }

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from hotpatch_emulator import cloud_documents
 from hotpatch_emulator.assertions import JWT_BEARER, OidcIssuer, Refused, check_federated, new_key, parts
 from hotpatch_emulator.settings import Principal, make_secret
 from hotpatch_emulator.state import Fleet
@@ -26,7 +27,6 @@ from hotpatch_emulator.wire import ArmError, Reply, new_id
 
 PUBLIC_AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 GRAPH_AUDIENCES = ("https://graph.microsoft.com", "https://graph.windows.net")
-METADATA_VERSIONS = ("2015-01-01", "2018-05-01", "2019-05-01", "2020-06-01", "2020-09-01", "2022-09-01")
 IMDS_VERSIONS = ("2018-02-01", "2019-06-04", "2019-08-15", "2020-06-01", "2021-02-01")
 APP_SERVICE_VERSIONS = ("2017-09-01", "2019-08-01")
 
@@ -135,81 +135,15 @@ class Identity:
     # -- the sign-in service ------------------------------------------------------------------------------------
 
     def metadata_endpoints(self, api_version: str) -> Any:
-        """The cloud's endpoints: a dictionary for 2022-09-01, a list of clouds for the versions before it.
-
-        The az CLI's ``cloud register`` reads the first, ARM_CLOUD_METADATA_URL (azure.azcollection) the second, and may
-        leave the version out. Raises the Resource Manager's 400 for an unknown one.
-        """
-        if api_version and api_version not in METADATA_VERSIONS:
-            raise ArmError(
-                400,
-                "InvalidApiVersionParameter",
-                f"The api-version '{api_version}' is invalid. The supported versions are "
-                f"'{','.join(METADATA_VERSIONS)}'.",
-            )
-        host = self.base_url.split("://", 1)[1].split(":", 1)[0]
-        cloud = {
-            "portal": self.base_url,
-            "authentication": {
-                "loginEndpoint": self.base_url,
-                "audiences": [self.base_url, "https://management.core.windows.net/", "https://management.azure.com/"],
-                "tenant": "common",
-                "identityProvider": "AAD",
-            },
-            "media": self.base_url,
-            "graphAudience": f"{self.base_url}/graph",
-            "graph": f"{self.base_url}/graph",
-            "name": "HotpatchEmulator",
-            "suffixes": {
-                "acrLoginServer": f"azurecr.{host}",
-                "sqlServerHostname": f"database.{host}",
-                "keyVaultDns": f"vault.{host}",
-                "storage": f"core.{host}",
-                "azureFrontDoorEndpointSuffix": f"azurefd.{host}",
-            },
-            "batch": self.base_url,
-            "resourceManager": f"{self.base_url}/",
-            "vmImageAliasDoc": f"{self.base_url}/aliases.json",
-            "activeDirectoryDataLake": self.base_url,
-            "sqlManagement": self.base_url,
-            "microsoftGraphResourceId": f"{self.base_url}/graph",
-            "gallery": self.base_url,
-        }
-        return cloud if api_version == "2022-09-01" else [cloud]
+        return cloud_documents.metadata_endpoints(self.base_url, api_version)
 
     def openid_configuration(self, tenant: str) -> Reply:
-        problem = self._tenant_problem(tenant)
-        if problem is not None:
-            return problem
-        base = f"{self.base_url}/{self._fleet.tenant_id}"
-        return Reply(
-            200,
-            {
-                "token_endpoint": f"{base}/oauth2/v2.0/token",
-                "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
-                "jwks_uri": f"{base}/discovery/v2.0/keys",
-                "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
-                "scopes_supported": ["openid", "profile", "email", "offline_access"],
-                "subject_types_supported": ["pairwise"],
-                "id_token_signing_alg_values_supported": ["RS256"],
-                "issuer": f"{base}/v2.0",
-                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-                "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
-                "end_session_endpoint": f"{base}/oauth2/v2.0/logout",
-                "tenant_region_scope": "EU",
-            },
+        return self._tenant_problem(tenant) or cloud_documents.openid_configuration(
+            self.base_url, self._fleet.tenant_id
         )
 
     def instance_discovery(self) -> Reply:
-        host = self.base_url.split("://", 1)[1]
-        return Reply(
-            200,
-            {
-                "tenant_discovery_endpoint": f"{self.base_url}/common/v2.0/.well-known/openid-configuration",
-                "api-version": "1.1",
-                "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
-            },
-        )
+        return cloud_documents.instance_discovery(self.base_url)
 
     def _tenant_problem(self, tenant: str) -> Reply | None:
         if tenant.lower() in (self._fleet.tenant_id.lower(), "common", "organizations"):

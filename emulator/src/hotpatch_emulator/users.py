@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Users that sign in with name and password (the flow that Microsoft calls ROPC), and their refresh tokens.
 
-Only through an application that keeps no secret, like the az CLI's own; and as Entra's refresh tokens do, each works once.
+Only through an application that keeps no secret, like the az CLI's own. A refresh token works once, which is less
+favourable than Entra's.
 """
 
 from __future__ import annotations

@@ -23,9 +23,15 @@ PATIENCE_SECONDS = 5.0
 """How long requests wait for a slow answer's number before one more of them goes without it."""
 DRIP_SECONDS = 5.0
 """Buckets with shorter steps are taken for ones that drip, and a reserve is left in them."""
-RESERVE_SHARE = 0.05
-RESERVE_MOST = 12.0
+DRIP_RESERVE = 0.08
+STEP_RESERVE = 0.02
+STEP_RESERVE_MOST = 12.0
+"""How near its end a bucket is handled with care, as shares of its capacity."""
+LEARN_SECONDS = 5.0
+"""Over how long the refill of a bucket that drips is measured."""
 BLIND_GROWTH = 2
+LEAST_WAIT_SECONDS = 0.001
+LEAST_REFILL = 0.1
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class TokenBucket:
 
     def __init__(self, size: BucketSize, now: float, shared: bool = True) -> None:
         self.capacity = size.capacity
-        self.refill = size.refill
+        self.refill = self._documented = size.refill
         self.step = size.step
         self.level = size.capacity
         self.in_flight = 0
@@ -64,6 +70,8 @@ class TokenBucket:
         self._round_trip = 0.0
         self._blind = 1
         self._highest = 0.0
+        self._measured_from: tuple[float, float, float] | None = None
+        self._granted = 0
         self._stepped_at = now
         self._before_step = size.capacity
         self._phase_known = not shared or self.drips
@@ -75,11 +83,18 @@ class TokenBucket:
 
     def wait(self, now: float) -> float:
         """Return the seconds until a request may go, 0 if it may now; an answer may shorten the wait."""
+        wait = self._seconds(now)
+        # Less than a clock can tell apart would be waited for again and again.
+        return max(wait, LEAST_WAIT_SECONDS) if wait > 0 else 0.0
+
+    def _seconds(self, now: float) -> float:
         self._advance(now)
         if now < self._held_until:
             return self._held_until - now
         needed = 1 + self._reserve() if self.drips else 1.0
         if self.level < needed:
+            if self.drips and self.level >= 1 and not self._is_fresh(now):
+                return self._behind(now, 1)  # what is left above nothing is enough to hear how much it is
             trying = not self._phase_known and self.level > -self.refill
             return self._behind(now, 1) if trying else self._until(now, needed)
         if not self._is_fresh(now) or (not self.drips and self.level < self._reserve()):
@@ -108,8 +123,11 @@ class TokenBucket:
         self._advance(now)
         self.in_flight -= 1
         self._round_trip = now - turn.at
+        self._granted += 1
         if remaining is None:
             self._blind *= BLIND_GROWTH
+            if self.drips:
+                self.refill = min(self.refill * 1.01, self._documented)
             return
         if remaining + 1 > self.capacity:
             # The highest recorded values are one below the bucket's size. What holds more also refills faster.
@@ -121,6 +139,7 @@ class TokenBucket:
         if self.drips:
             if turn.number < self._told_number:
                 return  # overtaken by the answer to a later request
+            self._learn_drip(now, remaining)
             self._lowest = remaining
         else:
             self._learn_step(turn, remaining)
@@ -135,6 +154,13 @@ class TokenBucket:
     def hold(self, now: float, seconds: float) -> None:
         """Azure refused for *seconds*: nothing may go before, and it refills at that moment."""
         self._advance(now)
+        if self.drips:
+            # Whatever we took it for, it refills more slowly; what the answers show later counts again.
+            self.refill = max(self.refill * 0.8, LEAST_REFILL)
+            self._measured_from = None
+        elif self._lowest == math.inf:
+            # No answer says what is left: what was granted since the last refill is all there was.
+            self.refill = max(1.0, min(self.refill, float(self._granted)))
         self._blind = 1
         self._told_at = -math.inf
         self._held_until = max(self._held_until, now + seconds)
@@ -151,7 +177,10 @@ class TokenBucket:
         self.level = self._before_step = min(self.level, remaining)
 
     def _reserve(self) -> float:
-        return math.floor(min(RESERVE_SHARE * (self._highest or self.capacity), RESERVE_MOST))
+        capacity = self._highest or self.capacity
+        if self.drips:
+            return math.floor(DRIP_RESERVE * capacity)
+        return math.floor(min(STEP_RESERVE * capacity, STEP_RESERVE_MOST))
 
     def _is_fresh(self, now: float) -> bool:
         return now - self._told_at <= max(FRESH_SECONDS, 4 * self._round_trip) or (not self._shared and self._sent > 0)
@@ -165,7 +194,7 @@ class TokenBucket:
     def _until(self, now: float, needed: float) -> float:
         missing = (needed - self.level) / self.refill * self.step
         if self.drips:
-            return missing
+            return min(missing, FRESH_SECONDS) if self.level >= 1 else missing
         return max(0.0, self._stepped_at + math.ceil((needed - self.level) / self.refill) * self.step - now)
 
     def _advance(self, now: float) -> None:
@@ -177,11 +206,31 @@ class TokenBucket:
             return
         steps = math.floor(passed / self.step)
         if steps > 0:
+            self._granted = 0
             self._before_step = self.level
             self.level = min(self.capacity, self.level + steps * self.refill)
             self._stepped_at += steps * self.step
             self._told_at = -math.inf
             self._lowest = math.inf
+
+    def _learn_drip(self, now: float, remaining: float) -> None:
+        """Measure what came back over some seconds.
+
+        Nothing is learnt near the brim or over a pause, where refills get lost, nor while a burst is in flight, of
+        which nobody knows what the number counts.
+        """
+        steady = 2 + 2 * self.refill / self.step * max(self._round_trip, 0.1)
+        if remaining > 0.9 * self._highest or self.in_flight > steady:
+            self._measured_from = None
+            return
+        served = self._granted + self.in_flight / 2
+        since, before, level = self._measured_from or (-math.inf, 0.0, 0.0)
+        if now - since < LEARN_SECONDS:
+            return
+        if now - since < 3 * LEARN_SECONDS:
+            measured = (remaining - level + served - before) / (now - since) * self.step
+            self.refill = max((self.refill + measured) / 2, LEAST_REFILL)
+        self._measured_from = (now, served, remaining)
 
     def _learn_step(self, turn: Turn, remaining: float) -> None:
         """Keep the lowest number since the last refill; from the others learn when and by how much it refills."""

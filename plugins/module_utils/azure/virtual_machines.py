@@ -23,6 +23,20 @@ OPERATIONS = ("get", "list", "assess_patches", "install_patches", "update")
 Check = Callable[[], None]
 
 
+class _GoodAnswer(Exception):
+    """Carries a good answer out of the SDK."""
+
+    def __init__(self, response: Any) -> None:
+        super().__init__("this answer is good")
+        self.response = response
+
+
+def _leave_with_answer(answered: Any) -> None:
+    """The SDK's raw_response_hook, which is run before it reads an answer."""
+    if answered.http_response.status_code < 300:
+        raise _GoodAnswer(answered.http_response)
+
+
 class VirtualMachines:
     """Requests about virtual machines in one session.
 
@@ -126,17 +140,18 @@ class VirtualMachines:
 
         The SDK may stumble over a good answer, such as a 202 whose Retry-After is a date (39.0), or a value that its
         models do not know. Accepted is accepted: losing the poll URL here would mean not knowing what was started.
+        So a good answer leaves the SDK before that makes models of it, which nobody needs and which cost more than
+        all the rest of a request.
         """
-        responses: list[Any] = []
-        try:
-            with azure_failures(operation, self._session.cloud.resource_manager, self._session.clock):
+        with azure_failures(operation, self._session.cloud.resource_manager, self._session.clock):
+            try:
                 await method(
-                    machine.resource_group, machine.name, *contents, raw_response_hook=responses.append, **options
+                    machine.resource_group, machine.name, *contents, raw_response_hook=_leave_with_answer, **options
                 )
-        except Exception:
-            if not responses or responses[-1].http_response.status_code >= 300:
-                raise
-        response = responses[-1].http_response
+            except _GoodAnswer as good:
+                response = good.response
+            else:
+                raise unusable_answer(operation, "the SDK accepted an answer that is none of success")
         await read_text(response)
         return self._session.answer_of(response)
 

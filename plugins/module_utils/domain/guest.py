@@ -109,7 +109,7 @@ def enrolment_in_guest(guest: GuestFacts) -> Fact[bool]:
     missing = [reason for fact, there, reason in parts if not fact.is_unreadable and not there]
     if missing:
         return Fact.of(False, "; ".join(missing))
-    unread = [fact.why for fact, _, _ in parts if fact.is_unreadable]
+    unread = [fact.why for fact, *dummy in parts if fact.is_unreadable]
     if unread:
         return Fact.unreadable("; ".join(dict.fromkeys(unread)))
     return Fact.of(True, "enrolment package, hotpatch table and virtualization-based security are all there")

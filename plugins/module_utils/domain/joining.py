@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, Union
 
 from .machine import Machine
 from .patch_status import AssessmentSummary, InstallationSummary
 
 Operation = Literal["install", "assess"]
-Summary = AssessmentSummary | InstallationSummary
+Summary = Union[AssessmentSummary, InstallationSummary]  # noqa: UP007 - ansible-test's pylint refuses "|" here
 
 SETTLE_SECONDS = 600
 """How long after an intent the instance view may still miss its operation. It was seen to lag up to five minutes."""
@@ -86,7 +86,7 @@ class WaitThenLook:
     why: str
 
 
-NextStep = Start | JoinPollUrl | JoinActivity | AlreadyDone | WaitThenLook
+NextStep = Union[Start, JoinPollUrl, JoinActivity, AlreadyDone, WaitThenLook]  # noqa: UP007
 
 
 def next_step(

@@ -227,7 +227,7 @@ def _patch_settings(settings: Mapping[str, Any], model_read: bool) -> PatchSetti
 
 def _power_state(view: Mapping[str, Any]) -> Fact[str]:
     for code in _codes(view.get("statuses")):
-        group, _, state = code.partition("/")
+        group, dummy, state = code.partition("/")
         if group.lower() == "powerstate" and state:
             return Fact.of(state.lower())
     return Fact.unreadable("the instance view holds no power state")

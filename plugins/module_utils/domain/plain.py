@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import functools
 import operator
 import types
 from collections.abc import Mapping
@@ -101,7 +100,7 @@ def _decode_union(hint: Any, raw: Any, where: str) -> Any:
     return _decode(choices[0], raw, where)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _hints(kind: Any) -> dict[str, Any]:
     # Resolving the annotations anew took most of the time that reading a machine takes.
     return get_type_hints(kind)

@@ -60,7 +60,7 @@ class ResourceId:
         subscription, group, provider, rest = found.groups()
         if provider.lower() == "microsoft.compute" and rest.lower().startswith("virtualmachinescalesets/"):
             raise InputError(option, text, _SCALE_SET, "name the machines of a flexible scale set by their own IDs")
-        kind, _, name = rest.partition("/")
+        kind, dummy, name = rest.partition("/")
         known = _KINDS.get((provider.lower(), kind.lower()))
         if known is None or not _NAME.fullmatch(name) or not _GROUP.fullmatch(group):
             raise InputError(option, text, _ALLOWED)

@@ -168,16 +168,15 @@ class Pursuit:
             step = self._step(machine, operation, view)
             if isinstance(step, Start):
                 return None, view
-            if isinstance(step, JoinPollUrl):
-                assert entry is not None
+            if isinstance(step, JoinPollUrl) and entry is not None:
                 return await self._follow_url(machine, entry, step.url, joined=True), view
             if isinstance(step, JoinActivity):
                 mine = entry if step.ours else None
                 return await self._follow_view(machine, operation, step.activity_id, mine, joined=True), view
             if isinstance(step, AlreadyDone):
                 return _done(step.summary, entry, step.ours, joined=True), view
-            assert isinstance(step, WaitThenLook)
-            await self.campaign.pause(machine.subscription_id, at_least=min(step.seconds, LOOK_SECONDS))
+            seconds = step.seconds if isinstance(step, WaitThenLook) else LOOK_SECONDS
+            await self.campaign.pause(machine.subscription_id, at_least=min(seconds, LOOK_SECONDS))
             view = await self.look_patiently(machine)
 
     async def start(self, machine: ResourceId, operation: Operation, view: View, send: Send) -> Ending:
@@ -233,7 +232,8 @@ class Pursuit:
                 return await self._after_conflict(machine, operation, failure)
             return Ending("refused", failure=failure, reason=failure.sentence)
         entry = intent()
-        assert entry is not None, "the gateway sent a POST without asking first"
+        if entry is None:
+            raise RuntimeError("the gateway sent a POST without asking first")
         await self._note(self.journal.accepted(entry, self.clock.now(), started.activity_id, started.poll_url))
         entry = replace(entry, activity_id=started.activity_id, poll_url=started.poll_url or None)
         if not started.poll_url:

@@ -67,7 +67,7 @@ class _BoundedAdapter(HTTPAdapter):
         if encoding not in ("", "identity"):
             response.close()
             raise BadAnswer("the answer is compressed, which was not asked for; it was not read")
-        raw = response.raw
+        raw: Any = response.raw
         stream = raw.stream
 
         def bounded(amount: int = 2**14, decode_content: bool | None = None) -> Iterator[bytes]:

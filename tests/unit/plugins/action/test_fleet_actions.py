@@ -119,6 +119,30 @@ def test_secrets_are_scrubbed_from_results_and_lines(
     assert result["msg"].startswith("said ") and lines[0].startswith("read 1/1 done")
 
 
+@pytest.mark.parametrize("variable", ["IDENTITY_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST", "MSI_ENDPOINT"])
+def test_another_managed_identity_of_the_tasks_environment_gets_a_process_of_its_own(
+    seen: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """azure-identity finds its endpoint by os.environ alone, which an action leaves as it is."""
+    monkeypatch.delenv(variable, raising=False)
+    made = action(environment=[{variable: "http://127.0.0.1:1/token"}])
+    given: list[Any] = []
+    made._execute_module = lambda **options: given.append(list(made._task.environment)) or {"changed": False}
+    run(made)
+    assert seen == []
+    passed = {name: value for item in given[0] for name, value in item.items()}
+    assert passed[variable] == "http://127.0.0.1:1/token"
+    assert CONTROLLER_VARIABLE in passed
+
+
+def test_the_same_managed_identity_as_ours_needs_none(
+    seen: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:1/token")
+    run(action(environment=[{"IDENTITY_ENDPOINT": "http://127.0.0.1:1/token"}]))
+    assert len(seen) == 1
+
+
 @pytest.mark.parametrize(
     ("transport", "become", "has_azure"),
     [("ssh", None, True), ("local", object(), True), ("local", None, False)],
@@ -178,4 +202,4 @@ def test_results_are_plain_json_types(seen: list[dict[str, Any]], monkeypatch: p
         fleet_action, "perform", lambda run, params, *more, **options: {"id": params["resource_ids"][0]}
     )
     result = run(action(arguments={"resource_ids": [Tagged(RID)]}))
-    assert type(result["id"]) is str
+    assert result["id"].__class__ is str

@@ -116,7 +116,7 @@ def test_many_sleepers_read_the_clock_once_a_second(published: Published) -> Non
     clock = FollowedClock(published.url)
 
     async def all_of_them() -> None:
-        await asyncio.gather(*(clock.asleep(150) for _ in range(200)))
+        await asyncio.gather(*(clock.asleep(150) for dummy in range(200)))
 
     asyncio.run(all_of_them())
     assert published.reads <= 4

@@ -84,7 +84,7 @@ def simulate(
     waiting: deque[int] = deque()
     for number in range(requests):
         heapq.heappush(events, (number * every, next(order), "ready", (number,)))
-    outcome, done, now = Outcome(0, 0, 0.0), 0, 0.0
+    outcome, done, now, looking = Outcome(0, 0, 0.0), 0, 0.0, 0.0
 
     def arrive(turns: list[Turn], delay: float) -> None:
         outcome.sent += 1
@@ -124,7 +124,9 @@ def simulate(
         while waiting:
             pause = max(bucket.wait(now) for bucket in buckets)
             if pause > 0:
-                heapq.heappush(events, (now + pause, next(order), "look", ()))
+                if not now < looking <= now + pause:
+                    looking = now + pause
+                    heapq.heappush(events, (looking, next(order), "look", ()))
                 break
             waiting.popleft()
             half = rng.uniform(*latency) / 2

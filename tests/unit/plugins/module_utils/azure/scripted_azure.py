@@ -78,7 +78,10 @@ class Seen:
 
 
 class ScriptedAzure:
-    """Serves the login endpoint, the metadata, and for everything else the scripted replies in their order."""
+    """Serves the login endpoint, the metadata, and for everything else the scripted replies in their order.
+
+    ``expired`` holds what requests with a given Authorization header get instead.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.authority = trustme.CA()
@@ -90,6 +93,7 @@ class ScriptedAzure:
         self.token_reply: Reply | None = None
         self.token_paths: list[str] = []
         self.realms: list[str] = []
+        self.expired: dict[str, Reply] = {}
         self.url = ""
         self._runner: web.AppRunner | None = None
 
@@ -152,6 +156,9 @@ class ScriptedAzure:
         text = await request.text()
         body = json.loads(text) if text else None
         self.seen.append(Seen(request.method, request.raw_path, request.headers.copy(), body, id(request.transport)))
+        over = self.expired.get(request.headers.get("Authorization", ""))
+        if over is not None:
+            return web.json_response(over.body, status=over.status, headers=dict(over.headers))
         assert self.replies, f"nothing was scripted for {request.method} {request.raw_path}"
         reply = self.replies.pop(0)
         if reply.drop:

@@ -154,7 +154,7 @@ def test_to_dict_leaves_out_what_is_not_known() -> None:
 
 def test_kinds_are_a_closed_list() -> None:
     with pytest.raises(ValueError, match="unknown kind"):
-        AzureFailure("s", kind="odd")
+        raise AzureFailure("s", kind="odd")
 
 
 def test_certificates_and_libraries_have_their_own_sentences() -> None:

@@ -28,7 +28,7 @@ from ansible_collections.winfleet.hotpatch.tests.unit.plugins.module_utils.azure
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
 def test_authorities_of_the_environment_are_added(tmp_path: Path, variable: str) -> None:
-    plain, _ = make_ssl_context({})
+    plain, dummy = make_ssl_context({})
     before = plain.cert_store_stats()["x509_ca"]
     bundle = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(str(bundle))

@@ -63,7 +63,7 @@ def test_an_answer_raises_the_guess_and_the_size() -> None:
 def test_requests_in_flight_are_left_out_of_the_correction() -> None:
     """Azure's number was written before it saw them all."""
     bucket = TokenBucket(BucketSize(100, 10, 60), 0.0)
-    for _ in range(10):
+    for dummy in range(10):
         bucket.take(0)
     assert bucket.level == 90
     bucket.answered(0, 99)

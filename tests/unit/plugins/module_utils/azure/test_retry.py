@@ -57,7 +57,7 @@ def test_sixty_machines_and_one_machine_with_seven_calls() -> None:
 
     async def seven() -> list[float]:
         moments = []
-        for _ in range(7):
+        for dummy in range(7):
             await wait_for_turn(pacer, draw, clock)
             moments.append(clock.monotonic())
         return moments

@@ -58,7 +58,7 @@ async def test_get_asks_for_the_instance_view_and_returns_the_body_unchanged(
         body = await VirtualMachines(session).get(MACHINE)
     assert body == VM
     (seen,) = azure.seen
-    path, _, query = seen.target.partition("?")
+    path, dummy, query = seen.target.partition("?")
     assert (seen.method, path) == ("GET", VM_PATH)
     assert sorted(query.replace("%24", "$").split("&")) == ["$expand=instanceView", "api-version=2024-07-01"]
     assert seen.headers["Authorization"] == "Bearer token-1"
@@ -113,6 +113,18 @@ async def test_update_patches_only_what_it_is_given(azure: ScriptedAzure, open_s
     assert (seen.method, seen.target, seen.body) == ("PATCH", f"{VM_PATH}?api-version=2024-07-01", body)
     assert (started.status, started.body, started.location) == (200, VM, "")
     assert started.poll_url.endswith("&h=T4JU")
+    assert "If-Match" not in seen.headers
+
+
+async def test_update_goes_only_to_the_model_that_was_read(azure: ScriptedAzure, open_scripted: OpenSession) -> None:
+    """The header is the same with every version of the SDK; 412 is certain and not repeated."""
+    azure.script(Reply(412, {"error": {"code": "PreconditionFailed", "message": "Another version."}}))
+    async with open_scripted() as session:
+        with pytest.raises(AzureFailure) as caught:
+            await VirtualMachines(session).update(MACHINE, BODY, None, '"2"')
+    (seen,) = azure.seen
+    assert seen.headers["If-Match"] == '"2"'
+    assert (caught.value.status, caught.value.uncertain) == (412, False)
 
 
 @pytest.mark.parametrize(
@@ -264,10 +276,10 @@ async def test_the_check_runs_before_each_sending_and_can_stop_it(
 
 async def test_one_token_and_one_pool_serve_all_subscriptions(azure: ScriptedAzure, open_scripted: OpenSession) -> None:
     other = ResourceId.parse(VM_PATH.replace(SUBSCRIPTION, SUBSCRIPTION[:-1] + "2"))
-    azure.script(*(Reply(200, VM) for _ in range(6)))
+    azure.script(*(Reply(200, VM) for dummy in range(6)))
     async with open_scripted() as session:
         machines = VirtualMachines(session)
-        for _ in range(3):
+        for dummy in range(3):
             await machines.get(MACHINE)
             await machines.get(other)
     assert len(azure.tokens) == 1

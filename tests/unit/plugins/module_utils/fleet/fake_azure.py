@@ -164,7 +164,7 @@ class FakeAzure:
         return self._begin(machine, "install", seconds, result or self._install_result(machine, [HOTPATCH]))
 
     async def get(self, resource_id: ResourceId, check: Any) -> Mapping[str, Any]:
-        await asyncio.sleep(self.queue_seconds)
+        await (self.clock.asleep(self.queue_seconds) if self.queue_seconds else asyncio.sleep(0))
         check()
         machine = self._machine(resource_id)
         self.reads.append(machine.name)

@@ -108,3 +108,10 @@ def test_the_lagging_view_does_not_hold_up_the_next_step(clock: Timeline, task: 
 def test_stopped_machines_are_skipped(clock: Timeline, task: Task) -> None:
     result = task("assess", FakeAzure(clock, FakeMachine("vm1", power="stopped")))
     assert result["machines"][0]["outcome"] == "skipped" and "failed" not in result
+
+
+def test_a_view_is_as_old_as_its_request_not_as_the_wait_for_its_turn(clock: Timeline, task: Task) -> None:
+    azure = FakeAzure(clock, FakeMachine("vm1", [offer()]))
+    azure.queue_seconds = 300.0
+    assert task("assess", azure)["counts"] == {"machines": 1, "assessed": 1}
+    assert azure.reads == ["vm1"]

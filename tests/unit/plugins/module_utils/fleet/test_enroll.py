@@ -61,7 +61,9 @@ class Azure:
 
     def enroll(self, *names: str, check_mode: bool = False, diff: bool = False, **given: Any) -> dict[str, Any]:
         params = {name: option.get("default") for name, option in argspec.enrollment_spec().options.items()}
-        params.update(resource_ids=[self.id(name) for name in names], state_path=None, poll_interval=5)
+        params.update(
+            resource_ids=[self.id(name) for name in names], state_path=None, poll_interval=5, wait_timeout=36000
+        )
         return perform(enroll.run, {**params, **given}, self.environ, check_mode=check_mode, diff=diff)
 
     def read(self, *names: str, **given: Any) -> list[dict[str, Any]]:

@@ -167,7 +167,7 @@ def test_the_evidence_is_kept() -> None:
 def test_a_wave_that_broke_gives_every_machine_its_reason_and_stops() -> None:
     run = wave("a", "b")
     rollout_wave.judge(run, {}, "signing in broke", {}, {})
-    assert {code for _, code in verdicts(run).values()} == {"wave_broke"}
+    assert {code for dummy, code in verdicts(run).values()} == {"wave_broke"}
     stop = rollout_wave.gate(run, "signing in broke")
     assert stop is not None and stop["reason"] == "signing in broke"
 

@@ -578,7 +578,7 @@ def test_what_could_not_be_sealed_is_not_sent_unsealed(serve: Any) -> None:
 
     options = sender(serve(handler).port, transport=["ntlm"])._transport_options("ntlm")
     ours = transport.make_transport(options)
-    for _ in range(2):
+    for dummy in range(2):
         with pytest.raises(Unreachable):
             transport.exchange(ours, "the message", 5.0)
     assert len(seen) >= 2 and set(seen) == {""}

@@ -217,7 +217,7 @@ def test_a_password_that_changes_between_reads(guests: Guests) -> None:
         station.drop()
 
     guests.run(drop())
-    for _ in range(2):
+    for dummy in range(2):
         facts = probe(sender, guests.clock, "poll")
         assert not facts.reachable and "refused the credentials" in facts.why
     sender.close()

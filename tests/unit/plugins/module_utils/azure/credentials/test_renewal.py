@@ -76,12 +76,12 @@ async def test_a_login_that_gives_the_same_token_again_is_not_repeated(
 
 async def test_many_requests_share_one_renewal(azure: ScriptedAzure, open_scripted: OpenSession) -> None:
     many = 8
-    azure.script(Reply(200, {"id": "x"}))
-    azure.script(*[refused("ExpiredAuthenticationToken")] * many, *[Reply(200, {"id": "x"})] * many)
+    azure.script(*[Reply(200, {"id": "x"})] * (1 + many))
     async with open_scripted() as session:
         machines = VirtualMachines(session)
         await machines.get(MACHINE)
-        await asyncio.gather(*(machines.get(MACHINE) for _ in range(many)))
+        azure.expired["Bearer token-1"] = refused("ExpiredAuthenticationToken")
+        await asyncio.gather(*(machines.get(MACHINE) for dummy in range(many)))
     assert len(azure.tokens) == 2
     assert authorisations(azure).count("Bearer token-2") == many
 
