@@ -5,7 +5,7 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearsal rehearsal-stop test lint unit foreign-az docs clean
+.PHONY: help rehearsal rehearsal-stop test lint unit foreign-az benchmark docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ lint: ## only linters, types, arrows and formats
 
 unit: ## only the unit tests
 	@$(PYTHON) tools/gates.py unit
+
+benchmark: ## 1,000 machines against the offline optimum; PEERS=1: az and azure.azcollection beside it
+	@$(PYTHON) tools/benchmark.py
 
 foreign-az: ## let the az CLI judge the embedded Azure (installs azure-cli under .build/)
 	@$(PYTHON) tools/foreign_az.py

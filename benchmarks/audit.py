@@ -18,7 +18,7 @@ Line = Mapping[str, Any]
 
 @dataclass
 class Operation:
-    """One assessment or installation: POSIX seconds of emulated time; ``seen`` is the first answer that told its end."""
+    """One assessment or installation in POSIX seconds of emulated time; ``seen`` is when its end was first told."""
 
     kind: str
     machine: str

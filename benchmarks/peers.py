@@ -1,5 +1,6 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: S603  (a program: it prints, and runs commands of its own making)
 """The same work by what a user would take instead: az in a shell loop, and azure.azcollection in a play.
 
 All three clients work on machines of one emulator, one client after another, at speed 1: the others wait in real
@@ -16,6 +17,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import audit
 import emulator_process
@@ -28,7 +30,7 @@ FOLDER = BUILD / "benchmark" / "peers"
 BUNDLE = "ansible==14.5.0"
 COLLECTION = "ansible_collections/azure/azcollection/"
 CLIENTS = ("ours", "az", "azcollection")
-SHORT = {"assess_minutes": (0.4, 0.6), "install_minutes": (0.7, 1.0)}
+SHORT: dict[str, Any] = {"assess_minutes": (0.4, 0.6), "install_minutes": (0.7, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,11 @@ def measure(sample: int) -> list[Peer]:
         shares = [names[index :: len(CLIENTS)] for index in range(len(CLIENTS))]
         run_with: dict[str, Callable[[list[str]], process.Cost]] = {
             "ours": lambda share: _play(
-                ours, running, share, "play.yml", {"benchmark_state": str(folder / "state"), "benchmark_play": "two_tasks"}
+                ours,
+                running,
+                share,
+                "play.yml",
+                {"benchmark_state": str(folder / "state"), "benchmark_play": "two_tasks"},
             ),
             "az": lambda share: _az(az, running, share),
             "azcollection": lambda share: _azcollection_play(azcollection, running, share),
@@ -158,7 +164,10 @@ def table(peers: list[Peer]) -> str:
     """What each client cost, a machine each."""
     lines = [
         f"\nSide by side: {len(peers[0].story.works())} machines each, all at once, at speed 1",
-        f"  {'client':14}{'over Azure s':>14}{'requests':>10}{'429s':>6}{'CPU s':>8}{'CPU/request ms':>16}{'memory MB':>11}",
+        (
+            f"  {'client':14}{'over Azure s':>14}{'requests':>10}{'429s':>6}{'CPU s':>8}{'CPU/request ms':>16}"
+            f"{'memory MB':>11}"
+        ),
     ]
     for peer in peers:
         machines = len(peer.story.works())
@@ -169,5 +178,3 @@ def table(peers: list[Peer]) -> str:
         )
     lines.append("  (a machine: requests and CPU; over Azure: from start to end less the longest machine's own time)")
     return "\n".join(lines)
-
-

@@ -1,9 +1,11 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: S603  (a program: it prints, and runs commands of its own making)
 """Runs one command and tells what its whole process tree cost: real time, CPU time, and memory at its highest.
 
 CPU time comes from the kernel's own account (wait4), which includes every descendant that was waited for. Memory is
-sampled from /proc as proportional set size, so that what forked workers share with their parent counts once.
+sampled from /proc as proportional set size, so that what forked workers share with their parent counts once. How long
+the processes had to wait for a processor tells how much the machine itself was in the way.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 SAMPLE_SECONDS = 0.5
@@ -21,23 +23,33 @@ SAMPLE_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process tree used: seconds of real and CPU time, MB (10**6 bytes) of memory; its exit code."""
+    """What a process tree used: seconds of real and CPU time, MB (10**6 bytes) of memory; its exit code.
+
+    ``root_cpu`` is the part of the first process alone; ``starved`` is how many seconds the tree's threads were ready
+    to run and got no processor.
+    """
 
     exit_code: int
     wall: float
     cpu: float
     peak_tree: float
     peak_process: float
+    root_cpu: float
+    starved: float
 
-    def __add__(self, other: Cost) -> Cost:
-        """The cost of both, one after the other."""
-        return Cost(
-            self.exit_code or other.exit_code,
-            self.wall + other.wall,
-            self.cpu + other.cpu,
-            max(self.peak_tree, other.peak_tree),
-            max(self.peak_process, other.peak_process),
-        )
+    @property
+    def workers_cpu(self) -> float:
+        """CPU seconds of everything that the first process started."""
+        return self.cpu - self.root_cpu
+
+
+@dataclass
+class _Samples:
+    """What was seen of a tree while it ran."""
+
+    memory: list[float] = field(default_factory=list)
+    starved: dict[int, float] = field(default_factory=dict)
+    root_cpu: float = 0.0
 
 
 def run(command: Sequence[str], environ: Mapping[str, str], cwd: Path, log: Path) -> Cost:
@@ -48,8 +60,8 @@ def run(command: Sequence[str], environ: Mapping[str, str], cwd: Path, log: Path
             command, cwd=cwd, env=dict(environ), stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT
         )
     ended = threading.Event()
-    peaks: list[float] = []
-    sampler = threading.Thread(target=_sample, args=(process.pid, ended, peaks), daemon=True)
+    samples = _Samples()
+    sampler = threading.Thread(target=_sample, args=(process.pid, ended, samples), daemon=True)
     sampler.start()
     try:
         dummy, status, usage = os.wait4(process.pid, 0)
@@ -63,13 +75,44 @@ def run(command: Sequence[str], environ: Mapping[str, str], cwd: Path, log: Path
     process.returncode = os.waitstatus_to_exitcode(status)
     largest = usage.ru_maxrss * 1024 / 1e6
     return Cost(
-        process.returncode, wall, usage.ru_utime + usage.ru_stime, max(peaks, default=0.0) or largest, largest
+        process.returncode,
+        wall,
+        usage.ru_utime + usage.ru_stime,
+        max(samples.memory, default=0.0) or largest,
+        largest,
+        samples.root_cpu,
+        sum(samples.starved.values()),
     )
 
 
-def _sample(root: int, ended: threading.Event, peaks: list[float]) -> None:
+def _sample(root: int, ended: threading.Event, samples: _Samples) -> None:
     while not ended.wait(SAMPLE_SECONDS):
-        peaks.append(sum(_proportional(pid) for pid in _tree(root)) / 1e6)
+        tree = _tree(root)
+        samples.memory.append(sum(_proportional(pid) for pid in tree) / 1e6)
+        samples.root_cpu = max(samples.root_cpu, _own_cpu(root))
+        for pid in tree:
+            samples.starved[pid] = max(samples.starved.get(pid, 0.0), waited_for_processor(pid))
+
+
+def _own_cpu(pid: int) -> float:
+    """CPU seconds of one process without its children; 0 when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def waited_for_processor(pid: int) -> float:
+    """Seconds that a process's threads were ready to run and got no processor; 0 where the kernel does not tell."""
+    return sum(_waited(file) for file in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+
+
+def _waited(file: Path) -> int:
+    try:
+        return int(file.read_text(encoding="utf-8").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _tree(root: int) -> list[int]:

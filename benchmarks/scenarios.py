@@ -76,8 +76,6 @@ def write_fleet(path: Path, machines: int, scenario: Scenario | None = None, **s
             "resource_group": "rg-benchmark",
             "guest": {"winrm": False},
         },
-        "machines": [
-            {"name": name, "product": product, "count": count} for name, product, count in products if count
-        ],
+        "machines": [{"name": name, "product": product, "count": count} for name, product, count in products if count],
     }
     path.write_text(json.dumps(fleet, indent=1), encoding="utf-8")

@@ -27,7 +27,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Limit:
-    """A token bucket: ``level`` at the start, ``refill`` more at every multiple of ``step``, never over ``capacity``."""
+    """A token bucket: ``level`` at first, ``refill`` more at every multiple of ``step``, never over ``capacity``."""
 
     capacity: float
     refill: float
@@ -80,7 +80,8 @@ class _Gate:
 
     def enter(self, now: float) -> bool:
         """Take one token of each if all have one."""
-        if not all([bucket.has(now) for bucket in self._buckets]):  # all of them must learn of the time
+        refusing = [bucket for bucket in self._buckets if not bucket.has(now)]  # all of them must learn of the time
+        if refusing:
             return False
         for bucket in self._buckets:
             bucket.take()
@@ -208,4 +209,4 @@ def allowed_by(limits: Sequence[Limit], sent: Sequence[float]) -> bool:
         return True
     ordered = sorted(sent)
     gate = _Gate(limits, ordered[0])
-    return all([gate.enter(moment) for moment in ordered])
+    return all(gate.enter(moment) for moment in ordered)

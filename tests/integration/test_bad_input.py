@@ -138,7 +138,8 @@ def test_a_missing_library_is_named(running: emulator_process.Emulator, machine:
     hidden = tmp_path / "hidden"
     for name in ("azure", "aiohttp"):
         (hidden / name).mkdir(parents=True)
-        (hidden / name / "__init__.py").write_text(f'raise ImportError("No module named {name}")\n')
+        broken = f'raise ImportError("No module named {name}", name="{name}")\n'
+        (hidden / name / "__init__.py").write_text(broken, encoding="utf-8")
     environ = {**running.environment(), "PYTHONPATH": str(hidden)}
     said = sentence(run_module("machine_info", {"resource_ids": [machine]}, environ, tmp_path))
     assert "azure" in said

@@ -23,9 +23,20 @@ from typing import Any
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken, VisitError
 
-from hotpatch_emulator.kql_functions import AGGREGATES, FUNCTIONS, OPERATORS, moment_of, number_of, sort_key, text_of
-
-Row = dict[str, Any]
+from hotpatch_emulator.kql_functions import AGGREGATES, FUNCTIONS, OPERATORS, moment_of, number_of, text_of
+from hotpatch_emulator.kql_steps import (
+    Aggregated,
+    Column,
+    Expression,
+    Ordering,
+    Row,
+    Scope,
+    Step,
+    named,
+    projection,
+    sorting,
+    summary,
+)
 
 _GRAMMAR = r"""
 start: (table | _operator) ("|" _operator)* ";"?
@@ -95,50 +106,6 @@ class KqlError(Exception):
 
 
 @dataclass(frozen=True)
-class Scope:
-    """What an expression is evaluated in."""
-
-    row: Row
-    now: datetime
-
-
-@dataclass(frozen=True)
-class _Expression:
-    """``value`` computes it; ``title`` is the column name it gets by itself; ``bare`` marks a lone name.
-
-    ``constant`` holds a value that is the same for every row.
-    """
-
-    value: Callable[[Scope], Any]
-    title: str = ""
-    bare: Token | None = None
-    constant: Any = None
-
-
-@dataclass(frozen=True)
-class _Column:
-    name: str
-    expression: _Expression
-
-
-@dataclass(frozen=True)
-class _Ordering:
-    expression: _Expression
-    descending: bool
-    nulls_first: bool
-
-
-@dataclass(frozen=True)
-class _Aggregated:
-    name: str
-    function: Callable[[list[Any]], Any]
-    argument: _Expression | None
-
-
-Step = Callable[[list[Row], datetime], list[Row]]
-
-
-@dataclass(frozen=True)
 class Query:
     """A query ready to run; ``table`` is in lower case."""
 
@@ -169,15 +136,15 @@ class _Builder(Transformer[Token, Query]):
 
     # -- expressions --------------------------------------------------------------------------------------------
 
-    def name(self, children: list[Token]) -> _Expression:
+    def name(self, children: list[Token]) -> Expression:
         token = children[0]
-        return _Expression(lambda scope: scope.row.get(token.value), token.value, token)
+        return Expression(lambda scope: scope.row.get(token.value), token.value, token)
 
-    def quoted_name(self, children: list[Token]) -> _Expression:
+    def quoted_name(self, children: list[Token]) -> Expression:
         wanted = _unquoted(children[0])
-        return _Expression(lambda scope: scope.row.get(wanted), wanted)
+        return Expression(lambda scope: scope.row.get(wanted), wanted)
 
-    def _inside(self, target: _Expression, key: str | int) -> _Expression:
+    def _inside(self, target: Expression, key: str | int) -> Expression:
         def value(scope: Scope) -> Any:
             holder = target.value(scope)
             if isinstance(holder, Mapping):
@@ -187,51 +154,51 @@ class _Builder(Transformer[Token, Query]):
             return None
 
         title = f"{target.title}_{key}" if target.title else ""
-        return _Expression(value, title)
+        return Expression(value, title)
 
-    def member(self, children: list[Any]) -> _Expression:
+    def member(self, children: list[Any]) -> Expression:
         return self._inside(children[0], str(children[1]))
 
-    def item(self, children: list[Any]) -> _Expression:
+    def item(self, children: list[Any]) -> Expression:
         token: Token = children[1]
         return self._inside(children[0], int(token) if token.type == "NUMBER" else _unquoted(token))
 
-    def string(self, children: list[Token]) -> _Expression:
+    def string(self, children: list[Token]) -> Expression:
         return self._constant(_unquoted(children[0]))
 
-    def number(self, children: list[Token]) -> _Expression:
+    def number(self, children: list[Token]) -> Expression:
         return self._constant(float(children[0]) if "." in children[0] else int(children[0]))
 
-    def boolean(self, children: list[Token]) -> _Expression:
+    def boolean(self, children: list[Token]) -> Expression:
         return self._constant(children[0] == "true")
 
-    def timespan(self, children: list[Token]) -> _Expression:
+    def timespan(self, children: list[Token]) -> Expression:
         amount, unit = re.fullmatch(r"([\d.]+)(\w+)", children[0]).groups()  # type: ignore[union-attr]
         names = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "ms": "milliseconds"}
         return self._constant(timedelta(**{names[unit]: float(amount)}))
 
-    def moment(self, children: list[Token]) -> _Expression:
+    def moment(self, children: list[Token]) -> Expression:
         return self._constant(moment_of(children[0][len("datetime(") : -1].strip("\"' ")))
 
     @staticmethod
-    def _constant(value: Any) -> _Expression:
-        return _Expression(lambda _scope: value, constant=value)
+    def _constant(value: Any) -> Expression:
+        return Expression(lambda _scope: value, constant=value)
 
-    def call(self, children: list[Any]) -> _Expression:
+    def call(self, children: list[Any]) -> Expression:
         name, arguments = children[0], [child.value for child in children[1:] if child is not None]
         if name == "now" and len(arguments) <= 1:
             if not arguments:
-                return _Expression(lambda scope: scope.now)
-            return _Expression(lambda scope: scope.now + arguments[0](scope))
+                return Expression(lambda scope: scope.now)
+            return Expression(lambda scope: scope.now + arguments[0](scope))
         if name == "ago" and len(arguments) == 1:
-            return _Expression(lambda scope: scope.now - arguments[0](scope))
+            return Expression(lambda scope: scope.now - arguments[0](scope))
         function, least, most = FUNCTIONS.get(name, (None, 0, 0))
         if function is None or not least <= len(arguments) <= most:
             raise _error_at(name, f"the emulator has no function {name} of {len(arguments)} arguments")
         known = function
-        return _Expression(lambda scope: known(*(argument(scope) for argument in arguments)))
+        return Expression(lambda scope: known(*(argument(scope) for argument in arguments)))
 
-    def add(self, children: list[Any]) -> _Expression:
+    def add(self, children: list[Any]) -> Expression:
         left, sign, right = children
 
         def value(scope: Scope) -> Any:
@@ -244,21 +211,21 @@ class _Builder(Transformer[Token, Query]):
                 return None
             return one + other if sign == "+" else one - other
 
-        return _Expression(value)
+        return Expression(value)
 
-    def compare(self, children: list[Any]) -> _Expression:
+    def compare(self, children: list[Any]) -> Expression:
         left, token, right = children
         operator = " ".join(str(token).split())
         wanted = operator not in ("!=", "!~") and not operator.startswith("!")
         plain = {"!=": "==", "!~": "=~"}.get(operator, operator.removeprefix("!"))
         test = OPERATORS[plain]
-        return _Expression(lambda scope: test(left.value(scope), right.value(scope)) is wanted)
+        return Expression(lambda scope: test(left.value(scope), right.value(scope)) is wanted)
 
-    def contained(self, children: list[Any]) -> _Expression:
+    def contained(self, children: list[Any]) -> Expression:
         left, operator, *items = children
         if operator == "has_any":
             test = OPERATORS["has"]
-            return _Expression(lambda scope: any(test(left.value(scope), item.value(scope)) for item in items))
+            return Expression(lambda scope: any(test(left.value(scope), item.value(scope)) for item in items))
         fold = operator.endswith("~")
         wanted = not operator.startswith("!")
 
@@ -273,57 +240,57 @@ class _Builder(Transformer[Token, Query]):
             mine = text(left.value(scope))
             return (mine in known or any(mine == text(item.value(scope)) for item in others)) is wanted
 
-        return _Expression(value)
+        return Expression(value)
 
-    def between(self, children: list[Any]) -> _Expression:
+    def between(self, children: list[Any]) -> Expression:
         value, least, most = children
         not_less, not_more = OPERATORS[">="], OPERATORS["<="]
-        return _Expression(
+        return Expression(
             lambda scope: (
                 not_less(value.value(scope), least.value(scope)) and not_more(value.value(scope), most.value(scope))
             )
         )
 
-    def either(self, children: list[_Expression]) -> _Expression:
+    def either(self, children: list[Expression]) -> Expression:
         left, right = children
-        return _Expression(lambda scope: bool(left.value(scope)) or bool(right.value(scope)))
+        return Expression(lambda scope: bool(left.value(scope)) or bool(right.value(scope)))
 
-    def both(self, children: list[_Expression]) -> _Expression:
+    def both(self, children: list[Expression]) -> Expression:
         left, right = children
-        return _Expression(lambda scope: bool(left.value(scope)) and bool(right.value(scope)))
+        return Expression(lambda scope: bool(left.value(scope)) and bool(right.value(scope)))
 
     # -- operators ----------------------------------------------------------------------------------------------
 
-    def column(self, children: list[Any]) -> _Column:
+    def column(self, children: list[Any]) -> Column:
         given, expression = children if len(children) == 2 else (None, children[0])
-        return _Column(str(given) if given is not None else expression.title, expression)
+        return Column(str(given) if given is not None else expression.title, expression)
 
-    def ordering(self, children: list[Any]) -> _Ordering:
+    def ordering(self, children: list[Any]) -> Ordering:
         expression, words = children[0], [str(child) for child in children[1:] if child is not None]
         descending = "asc" not in words
-        return _Ordering(expression, descending, "first" in words if len(words) == 2 else not descending)
+        return Ordering(expression, descending, "first" in words if len(words) == 2 else not descending)
 
-    def aggregate(self, children: list[Any]) -> _Aggregated:
-        argument = children.pop() if isinstance(children[-1], _Expression) else None
+    def aggregate(self, children: list[Any]) -> Aggregated:
+        argument = children.pop() if isinstance(children[-1], Expression) else None
         *given, name = [child for child in children if child is not None]
         function, least, most = AGGREGATES.get(name, (None, 0, 0))
         if function is None or not least <= int(argument is not None) <= most:
             raise _error_at(name, f"the emulator has no aggregation {name} of this form")
         title = f"{name}_{argument.title if argument else ''}"
-        return _Aggregated(str(given[0]) if given else title, function, argument)
+        return Aggregated(str(given[0]) if given else title, function, argument)
 
-    def by(self, children: list[_Column]) -> tuple[_Column, ...]:
-        return _named(children)
+    def by(self, children: list[Column]) -> tuple[Column, ...]:
+        return named(children)
 
-    def where(self, children: list[_Expression]) -> Step:
+    def where(self, children: list[Expression]) -> Step:
         test = children[0]
         if test.bare is not None:
             # Resource Graph takes no lone name for a predicate (recorded: "where where" ends too early).
             raise KqlError("incomplete predicate", test.bare.end_line or 1, (test.bare.end_column or 1) - 1, "<EOF>")
         return lambda rows, now: [row for row in rows if test.value(Scope(row, now))]
 
-    def extend(self, children: list[_Column]) -> Step:
-        columns = _named(children)
+    def extend(self, children: list[Column]) -> Step:
+        columns = named(children)
 
         def step(rows: list[Row], now: datetime) -> list[Row]:
             result = []
@@ -336,29 +303,29 @@ class _Builder(Transformer[Token, Query]):
 
         return step
 
-    def project(self, children: list[_Column]) -> Step:
-        return _projection(_named(children))
+    def project(self, children: list[Column]) -> Step:
+        return projection(named(children))
 
     def project_away(self, children: list[Token]) -> Step:
         gone = {str(name) for name in children[1:]}
         return lambda rows, _now: [{key: row[key] for key in row if key not in gone} for row in rows]
 
-    def order(self, children: list[_Ordering]) -> Step:
-        return _sorting(children)
+    def order(self, children: list[Ordering]) -> Step:
+        return sorting(children)
 
     def limit(self, children: list[Token]) -> Step:
         number = int(float(children[0]))
         return lambda rows, _now: rows[:number]
 
     def top(self, children: list[Any]) -> Step:
-        number, sorting = int(float(children[0])), _sorting(children[1:])
-        return lambda rows, now: sorting(rows, now)[:number]
+        number, ordered = int(float(children[0])), sorting(children[1:])
+        return lambda rows, now: ordered(rows, now)[:number]
 
-    def distinct(self, children: list[_Column]) -> Step:
-        projection = _projection(_named(children))
+    def distinct(self, children: list[Column]) -> Step:
+        projected = projection(named(children))
 
         def step(rows: list[Row], now: datetime) -> list[Row]:
-            return list({text_of(row): row for row in projection(rows, now)}.values())
+            return list({text_of(row): row for row in projected(rows, now)}.values())
 
         return step
 
@@ -367,7 +334,7 @@ class _Builder(Transformer[Token, Query]):
 
     def summarize(self, children: list[Any]) -> Step:
         keys = next((child for child in children if isinstance(child, tuple)), ())
-        return _summary([child for child in children if isinstance(child, _Aggregated)], keys)
+        return summary([child for child in children if isinstance(child, Aggregated)], keys)
 
     def table(self, children: list[Token]) -> str:
         return str(children[0]).lower()
@@ -375,62 +342,6 @@ class _Builder(Transformer[Token, Query]):
     def start(self, children: list[Any]) -> Query:
         table, steps = (children[0], children[1:]) if isinstance(children[0], str) else ("resources", children)
         return Query(table, tuple(steps))
-
-
-def _named(columns: list[_Column]) -> tuple[_Column, ...]:
-    """Give columns without a name of their own Kusto's: Column1, Column2 ..."""
-    named, number = [], 0
-    for column in columns:
-        if not column.name:
-            number += 1
-            column = _Column(f"Column{number}", column.expression)
-        named.append(column)
-    return tuple(named)
-
-
-def _projection(columns: tuple[_Column, ...]) -> Step:
-    def step(rows: list[Row], now: datetime) -> list[Row]:
-        return [{column.name: column.expression.value(Scope(row, now)) for column in columns} for row in rows]
-
-    return step
-
-
-def _sorting(orderings: list[_Ordering]) -> Step:
-    def step(rows: list[Row], now: datetime) -> list[Row]:
-        result = list(rows)
-        for ordering in reversed(orderings):
-            value = ordering.expression.value
-            keyed = [(value(Scope(row, now)), row) for row in result]
-            nulls = [row for key, row in keyed if key is None]
-            there = [pair for pair in keyed if pair[0] is not None]
-            there.sort(key=lambda pair: sort_key(pair[0]), reverse=ordering.descending)
-            rest = [row for _key, row in there]
-            result = nulls + rest if ordering.nulls_first else rest + nulls
-        return result
-
-    return step
-
-
-def _summary(aggregates: list[_Aggregated], keys: tuple[_Column, ...]) -> Step:
-    def step(rows: list[Row], now: datetime) -> list[Row]:
-        groups: dict[tuple[str, ...], tuple[Row, list[Row]]] = {}
-        for row in rows:
-            values = {key.name: key.expression.value(Scope(row, now)) for key in keys}
-            groups.setdefault(tuple(map(text_of, values.values())), (values, []))[1].append(row)
-        if not keys:
-            groups.setdefault((), ({}, []))
-        result = []
-        for values, members in groups.values():
-            line = dict(values)
-            for aggregate in aggregates:
-                argument = aggregate.argument
-                line[aggregate.name] = aggregate.function(
-                    [argument.value(Scope(row, now)) if argument else None for row in members]
-                )
-            result.append(line)
-        return result
-
-    return step
 
 
 @lru_cache(maxsize=1)

@@ -75,7 +75,7 @@ def known_cloud(name_or_url: str) -> Cloud | None:
     parts = urlsplit(text)
     if parts.scheme == "https" and parts.hostname and not parts.username:
         return None
-    raise InputError("cloud_environment", name_or_url, _ALLOWED)
+    raise InputError("cloud_environment", "(not shown)" if "@" in text else name_or_url, _ALLOWED)
 
 
 def choose_authority(adfs_authority_url: str, cloud: Cloud) -> str:
@@ -89,7 +89,9 @@ def choose_authority(adfs_authority_url: str, cloud: Cloud) -> str:
     parts = urlsplit(adfs_authority_url.strip())
     if parts.scheme != "https" or not parts.hostname or parts.username or parts.query:
         raise InputError(
-            "adfs_authority_url", adfs_authority_url, "an https URL such as https://adfs.example.com, with tenant adfs"
+            "adfs_authority_url",
+            "(not shown)" if parts.username else adfs_authority_url,
+            "an https URL such as https://adfs.example.com, with tenant adfs",
         )
     path = parts.path.rstrip("/")
     if path.lower().endswith("/adfs"):

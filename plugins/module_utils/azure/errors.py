@@ -250,10 +250,10 @@ def untrusted_certificate(operation: str, endpoint: str, reason: str) -> AzureFa
 
 def missing_library(error: ImportError) -> MissingLibrary:
     """Make the failure for a library that could not be imported, naming it and the way to get it."""
-    module = error.name or str(error)
+    module = (error.name or "").partition(".")[0] or "azure"
     return MissingLibrary(
-        f"The Python library {module!r} is missing or broken where this runs ({error}); install "
-        "azure-mgmt-compute, azure-identity and aiohttp for the Python interpreter in use.",
+        f"The Python library {module!r} is missing or broken where this runs ({error}); for the Python interpreter in "
+        "use, run: pip install azure-mgmt-compute azure-identity aiohttp.",
         operation="load the Azure libraries",
         message=str(error),
         target=module,

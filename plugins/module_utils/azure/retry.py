@@ -112,6 +112,8 @@ async def learn(answer: Any, turns: Turns, draw: Draw, clock: Clock) -> float | 
         return parse_retry_after(answer.headers, clock.now())
     text = await read_text(answer)
     asked = parse_retry_after(answer.headers, clock.now(), text)
+    if asked is None:
+        asked = left.resets_after
     said = parse_error_body(text)
     # A limit of another resource provider has no bucket here: then only this request waits.
     scope = throttled_scope(said.code, said.details)

@@ -142,10 +142,20 @@ class ArmSession:
         Raises AzureFailure for every error answer, and for a URL outside this cloud: tokens go nowhere else.
         """
         self._require_own(url, operation)
+        return await self._ask("GET", url, operation)
+
+    async def query(self, path: str, body: Mapping[str, Any], operation: str) -> Answer:
+        """POST *body* to *path* of this cloud, where a POST only asks (Resource Graph): it is repeated like a read.
+
+        Raises AzureFailure for every error answer.
+        """
+        return await self._ask("POST", f"{self.cloud.resource_manager.rstrip('/')}{path}", operation, body)
+
+    async def _ask(self, method: str, url: str, operation: str, body: Mapping[str, Any] | None = None) -> Answer:
         with azure_failures(operation, url, self.clock):
             from azure.core.rest import HttpRequest
 
-            request = HttpRequest("GET", url, headers={"Accept": "application/json"})
+            request = HttpRequest(method, url, headers={"Accept": "application/json"}, json=body)
             answered = await self._pipeline.run(request, stream=False)
         response = answered.http_response
         answer = self.answer_of(response)

@@ -36,11 +36,10 @@ LEAST_REFILL = 0.1
 
 @dataclass(frozen=True)
 class Turn:
-    """One request's token: its number in the bucket from 1 on, when it was taken, and how many were in flight then."""
+    """One request's token: its number in the bucket from 1 on, and when it was taken."""
 
     number: int
     at: float
-    beside: int
 
 
 class TokenBucket:
@@ -65,6 +64,7 @@ class TokenBucket:
         self._sent = 0
         self._told_number = 0
         self._lowest = math.inf
+        self._lowest_at = -math.inf
         self._told_at = -math.inf
         self._last_sent_at = -math.inf
         self._round_trip = 0.0
@@ -107,7 +107,7 @@ class TokenBucket:
         self.in_flight += 1
         self._sent += 1
         self._last_sent_at = now
-        return Turn(self._sent, now, self.in_flight)
+        return Turn(self._sent, now)
 
     def give_back(self) -> None:
         """Undo ``take`` for a request that was not sent after all."""
@@ -142,7 +142,7 @@ class TokenBucket:
             self._learn_drip(now, remaining)
             self._lowest = remaining
         else:
-            self._learn_step(turn, remaining)
+            self._learn_step(turn, now, remaining)
         self.level = self._lowest - self.in_flight
         self._told_number = turn.number
         self._told_at = now
@@ -232,12 +232,12 @@ class TokenBucket:
             self.refill = max((self.refill + measured) / 2, LEAST_REFILL)
         self._measured_from = (now, served, remaining)
 
-    def _learn_step(self, turn: Turn, remaining: float) -> None:
+    def _learn_step(self, turn: Turn, now: float, remaining: float) -> None:
         """Keep the lowest number since the last refill; from the others learn when and by how much it refills."""
         slack = max(2.0, 0.1 * self.refill)
         if self._lowest < math.inf:
-            if remaining > self._lowest + turn.beside + slack:
-                # It rose since the last answer: the refill came earlier than we thought.
+            if remaining > self._lowest + slack and turn.at >= self._lowest_at:
+                # Sent after the lowest number came, it saw more: the refill came earlier than we thought.
                 self._stepped_at = turn.at
                 self._phase_known = True
                 self._lowest = remaining
@@ -248,4 +248,5 @@ class TokenBucket:
                 self._phase_known = not self._shared
             elif gained < self.refill:
                 self.refill = max(1.0, gained)
-        self._lowest = min(self._lowest, remaining)
+        if remaining <= self._lowest:
+            self._lowest, self._lowest_at = remaining, now

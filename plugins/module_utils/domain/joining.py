@@ -2,16 +2,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a machine may be sent an operation, or one that already runs has to be joined: never the same thing twice.
 
-Read three witnesses together: our journal (what we meant to send), the instance view (what Azure shows, minutes late)
-and the settle time. Only when all show nothing is a new operation started.
+Read the witnesses together: our journal (what we meant to send), the instance view (what Azure shows, minutes late),
+the settle time, and for an installation whose fate is open Resource Graph. Only when all show nothing is a new
+operation started.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Union
 
+from .graph import GraphInstallation
 from .machine import Machine
 from .patch_status import AssessmentSummary, InstallationSummary
 
@@ -86,7 +89,14 @@ class WaitThenLook:
     why: str
 
 
-NextStep = Union[Start, JoinPollUrl, JoinActivity, AlreadyDone, WaitThenLook]  # noqa: UP007
+@dataclass(frozen=True)
+class AskGraph:
+    """Journal and instance view show nothing of what we meant to send: hear Resource Graph before sending again."""
+
+    why: str
+
+
+NextStep = Union[Start, JoinPollUrl, JoinActivity, AlreadyDone, WaitThenLook, AskGraph]  # noqa: UP007
 
 
 def next_step(
@@ -95,12 +105,15 @@ def next_step(
     view_read_at: datetime,
     settle_seconds: float = SETTLE_SECONDS,
     operation: Operation = "install",
+    graph: Sequence[GraphInstallation] | None = (),
 ) -> NextStep:
     """Return what to do with the machine.
 
     :param entry: the journal's newest entry for this machine and operation, None when there is none.
     :param machine: read with its instance view at ``view_read_at`` (controller's clock).
     :param operation: what is to be started; an entry must be of the same.
+    :param graph: the machine's installations in Resource Graph, None while it can be asked and was not. What it does
+        not show proves nothing: it is late, and leaves out what the caller may not read.
     """
     if entry is not None and entry.operation != operation:
         raise ValueError(f"A journal entry of {entry.operation} says nothing about {operation}.")
@@ -124,7 +137,12 @@ def next_step(
     if entry is None:
         return Start("nothing is in progress")
     wait = _unsettled(entry, view_read_at, settle_seconds)
-    return wait if wait is not None else Start("nothing came of the open intent")
+    if wait is not None:
+        return wait
+    if operation == "install" and graph is None:
+        return AskGraph("nothing is seen of the open intent in the instance view")
+    step = _in_graph(entry, graph or (), settle_seconds)
+    return step if step is not None else Start("nothing came of the open intent")
 
 
 def _of_open_entry(entry: JournalEntry, view: Summary | None, settle_seconds: float) -> NextStep | None:
@@ -137,6 +155,18 @@ def _of_open_entry(entry: JournalEntry, view: Summary | None, settle_seconds: fl
         return AlreadyDone(view, ours)
     if view is not None and (ours or _running(view)):
         return JoinActivity(view.activity_id, ours)
+    return None
+
+
+def _in_graph(entry: JournalEntry, graph: Sequence[GraphInstallation], settle_seconds: float) -> NextStep | None:
+    """Return the step that Resource Graph asks for, by the newest that began since our intent; None for nothing."""
+    since = [row for row in graph if _is_ours(entry, row.summary, settle_seconds) or _began_since(entry, row.summary)]
+    for row in sorted(since, key=lambda row: row.summary.start_time or entry.intent_time, reverse=True):
+        ours = _is_ours(entry, row.summary, settle_seconds) and row.started_by != "Platform"
+        if _running(row.summary):
+            return JoinActivity(row.summary.activity_id, ours)
+        if row.summary.status.lower() in _TERMINAL and (ours or entry.activity_id is None):
+            return AlreadyDone(row.summary, ours)
     return None
 
 
@@ -165,5 +195,8 @@ def _is_ours(entry: JournalEntry, view: Summary, settle_seconds: float) -> bool:
 
 def _lost_and_later(entry: JournalEntry, view: Summary) -> bool:
     """Return whether our answer was lost and the view shows something that began since."""
-    lost = entry.activity_id is None
-    return lost and view.start_time is not None and view.start_time >= entry.intent_time - CLOCKS_MAY_DIFFER
+    return entry.activity_id is None and _began_since(entry, view)
+
+
+def _began_since(entry: JournalEntry, view: Summary) -> bool:
+    return view.start_time is not None and view.start_time >= entry.intent_time - CLOCKS_MAY_DIFFER

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from ..azure.clouds import known_cloud
 from ..azure.credentials import read_auth_options
+from ..azure.resource_graph import ResourceGraph
 from ..azure.session import open_session
 from ..azure.virtual_machines import VirtualMachines
 from ..clock import Clock, open_clock
@@ -22,6 +23,7 @@ from ..domain.errors import InputError
 from ..domain.resource_id import ResourceId
 from .guard import Guard
 from .pursuit import Gateway
+from .witness import Graph
 
 Params = Mapping[str, Any]
 Environ = Mapping[str, str]
@@ -35,10 +37,11 @@ class FleetGateway(Gateway, Protocol):
 
 @dataclass(frozen=True)
 class Connection:
-    """An open way to Azure; ``warnings`` are for the user."""
+    """An open way to Azure; ``warnings`` are for the user, ``graph`` is Resource Graph where it can be asked."""
 
     gateway: FleetGateway
     warnings: Sequence[str] = field(default=())
+    graph: Graph | None = None
 
 
 Connect = Callable[[Params, Environ, Clock], AbstractAsyncContextManager[Connection]]
@@ -53,7 +56,7 @@ async def connect(params: Params, environ: Environ, clock: Clock) -> AsyncIterat
     """
     async with open_session(params, environ, clock) as session:
         versions = {"": str(params["api_version"])} if params.get("api_version") else {}
-        yield Connection(VirtualMachines(session, versions), session.warnings)
+        yield Connection(VirtualMachines(session, versions), session.warnings, ResourceGraph(session))
 
 
 def clock_for(params: Params, environ: Environ) -> Clock:

@@ -23,6 +23,7 @@ from .lock import FolderLock, MachineClaims, private_folder
 from .progress import Progress
 from .pursuit import Pursuit, View
 from .results import Entry
+from .witness import Witness
 
 FLEET_WIDE_KINDS = frozenset({"credential", "untrusted_certificate", "unreachable"})
 """Failures of the first request that every other machine would meet too: say it once, and try no secret twice."""
@@ -180,7 +181,12 @@ async def open_engine(
                 max_failures=budget,
                 max_concurrent=max_concurrent,
             )
-            pursuit = Pursuit(connection.gateway, journal, campaign, clock, wait=bool(params["wait"]))
+            witness = (
+                Witness(connection.graph, clock, campaign, bool(params["wait"]))
+                if connection.graph is not None
+                else None
+            )
+            pursuit = Pursuit(connection.gateway, journal, campaign, clock, bool(params["wait"]), witness)
             engine = Engine(params, clock, guard, campaign, pursuit, claims, machines, connection.warnings)
             yield engine
     finally:

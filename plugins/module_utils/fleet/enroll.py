@@ -35,8 +35,9 @@ from .context import Connect, connect
 from .engine import COUNTS, Engine, conduct, failure_entry, summarize
 from .guard import Guard
 from .progress import Progress
-from .pursuit import TRANSIENT_KINDS, View
+from .pursuit import View
 from .results import Entry
+from .witness import TRANSIENT_KINDS
 
 PRECONDITION_FAILED = 412
 DECISIONS = 3

@@ -223,6 +223,9 @@ class Installer:
         if ending.state == "running":
             return {**entry, "outcome": "running", "status": "InProgress", "reason": ending.reason}
         found = _installation(ending)
+        witness = self.engine.pursuit.witness
+        if found is not None and ending.result is None and witness is not None:
+            found = await witness.listed(machine, found)
         if found is None:
             if ending.state == "finished":
                 await self.engine.pursuit.close(ending, "Failed")

@@ -3,19 +3,21 @@
 """Follow one operation on one machine to its end without ever sending it twice.
 
 An assessment and an installation go the same way.  First whatever may already run is joined: by the poll URL in the
-journal, then by the instance view.  Only when both show nothing (:func:`..domain.joining.next_step` decides) is a POST
-sent, with its intent on the disk before.  What can go wrong then has one answer each:
+journal, then by the instance view, then by Resource Graph.  Only when all show nothing
+(:func:`..domain.joining.next_step` decides) is a POST sent, with its intent on the disk before.
+What can go wrong then has one answer each:
 
 * the answer is lost: nobody knows whether Azure took it, so the instance view is watched until it would have to show
   it; it is joined, or sent again once;
 * 409: something else runs, so it is looked for and joined;
-* the poll URL is gone: the instance view is asked instead;
+* the poll URL is gone, or may not be read: the instance view is asked instead, and Resource Graph when that shows
+  another activity in its place;
 * any other refusal: Azure did not take it, and says why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -24,8 +26,10 @@ from ..azure.errors import AzureFailure, PollUrlGone
 from ..azure.operations import Operation as PolledOperation
 from ..azure.operations import Started
 from ..clock import Clock
+from ..domain.graph import GraphInstallation
 from ..domain.joining import (
     AlreadyDone,
+    AskGraph,
     JoinActivity,
     JoinPollUrl,
     JournalEntry,
@@ -40,6 +44,7 @@ from ..domain.machine import Machine, machine_from_arm
 from ..domain.resource_id import ResourceId
 from .campaign import Campaign, NotAdmitted, WaitEnded
 from .journal import Journal, JournalError, new_intent_id
+from .witness import TRANSIENT_KINDS, UNFINISHED, Witness, same
 
 ASSESS: Operation = "assess"
 INSTALL: Operation = "install"
@@ -51,8 +56,6 @@ installation waits twice that, an assessment does no harm twice and waits less."
 FRESH_VIEW_SECONDS = 30.0
 LOOK_SECONDS = 60.0
 SENDINGS = 2
-TRANSIENT_KINDS = frozenset({"unreachable", "server", "throttled"})
-UNFINISHED = frozenset({"InProgress", "NotStarted"})
 VERBS: Mapping[Operation, str] = {ASSESS: "assess", INSTALL: "install patches on"}
 
 Check = Callable[[], None]
@@ -125,12 +128,21 @@ class Ending:
 class Pursuit:
     """The means to follow operations, shared by all machines of a task."""
 
-    def __init__(self, gateway: Gateway, journal: Journal, campaign: Campaign, clock: Clock, wait: bool = True) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        journal: Journal,
+        campaign: Campaign,
+        clock: Clock,
+        wait: bool = True,
+        witness: Witness | None = None,
+    ) -> None:
         self.gateway = gateway
         self.journal = journal
         self.campaign = campaign
         self.clock = clock
         self.wait = wait
+        self.witness = witness
 
     async def look(self, machine: ResourceId) -> View:
         """Read the machine with its instance view."""
@@ -140,10 +152,14 @@ class Pursuit:
         """Whether this operation runs on the machine as far as view and journal show."""
         return isinstance(self._step(machine, operation, view), (JoinPollUrl, JoinActivity))
 
-    def _step(self, machine: ResourceId, operation: Operation, view: View) -> NextStep:
+    def _step(
+        self, machine: ResourceId, operation: Operation, view: View, graph: Sequence[GraphInstallation] | None = None
+    ) -> NextStep:
         entry = self.journal.latest(machine.key, operation)
         known = self._caught_up(view.machine)
-        return next_step(entry, known, view.read_at, SETTLE_SECONDS[operation], operation)
+        if self.witness is None:
+            graph = ()
+        return next_step(entry, known, view.read_at, SETTLE_SECONDS[operation], operation, graph)
 
     def _caught_up(self, machine: Machine) -> Machine:
         """The machine with what the poll URL told us already, where the instance view is minutes behind."""
@@ -166,6 +182,8 @@ class Pursuit:
         while True:
             entry = self.journal.latest(machine.key, operation)
             step = self._step(machine, operation, view)
+            if isinstance(step, AskGraph):
+                step = self._step(machine, operation, view, await self._asked(machine))
             if isinstance(step, Start):
                 return None, view
             if isinstance(step, JoinPollUrl) and entry is not None:
@@ -305,6 +323,9 @@ class Pursuit:
                     await self._note(self.journal.gone(entry, self.clock.now()))
                     return await self._follow_view(machine, entry.operation, entry.activity_id, entry, joined)
                 except AzureFailure as failure:
+                    if failure.kind == "forbidden":
+                        # Reading the machine may be allowed where reading operations is not.
+                        return await self._follow_view(machine, entry.operation, entry.activity_id, entry, joined)
                     if failure.kind not in TRANSIENT_KINDS:
                         return replace(so_far, state="unknown", failure=failure, reason=failure.sentence)
                     retry_after = failure.retry_after
@@ -337,6 +358,12 @@ class Pursuit:
                     if shown and summary is not None and summary.status not in UNFINISHED:
                         return _done(summary, entry, ours, joined)
                     if not shown and self.clock.monotonic() >= give_up:
+                        found = await self._in_graph(machine, operation, activity_id)
+                        if found is not None and found.summary.status not in UNFINISHED:
+                            return _done(found.summary, entry, ours, joined)
+                        if found is not None and self.wait:
+                            await self.campaign.pause(machine.subscription_id)
+                            continue
                         reason = f"the machine no longer shows activity {activity_id}, so its outcome cannot be read."
                         return replace(so_far, state="unknown", reason=reason)
                     if not self.wait:
@@ -346,6 +373,17 @@ class Pursuit:
             return replace(so_far, reason=ended.reason)
         except AzureFailure as failure:
             return replace(so_far, state="unknown", failure=failure, reason=failure.sentence)
+
+    async def _asked(self, machine: ResourceId) -> Sequence[GraphInstallation]:
+        return await self.witness.installations(machine) if self.witness is not None else ()
+
+    async def _in_graph(
+        self, machine: ResourceId, operation: Operation, activity_id: str | None
+    ) -> GraphInstallation | None:
+        """The row of one activity; assessments are not looked for, since a new one does no harm."""
+        if self.witness is None or operation != INSTALL:
+            return None
+        return await self.witness.find(machine, activity_id)
 
     async def close(self, ending: Ending, status: str, kbs: tuple[str, ...] = ()) -> None:
         """Note the end of one of our own operations, so that no later run joins it again."""
@@ -368,8 +406,3 @@ class Pursuit:
 def _done(summary: Summary, entry: JournalEntry | None, ours: bool, joined: bool) -> Ending:
     by = "us" if ours else "other"
     return Ending("finished", by, joined, summary.activity_id or "", summary=summary, entry=entry)
-
-
-def same(one: str | None, other: str | None) -> bool:
-    """Whether two activity ids are the same; Azure does not promise their case."""
-    return bool(one) and (one or "").lower() == (other or "").lower()

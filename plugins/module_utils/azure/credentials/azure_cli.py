@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from .freshness import is_due
 from .method import Surroundings
 from .options import AuthOptions
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 60
 """``az`` takes a second or two, and longer on its first start."""
-REFRESH_SECONDS = 300
 
 
 class AzureCli:
@@ -53,11 +53,13 @@ class CliCredential:
         self._tenant = tenant
         self._environ = environ
         self._tokens: dict[str, AccessTokenInfo] = {}
+        self._asked_at = 0.0
 
     async def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
         scope = scopes[0]
-        token = self._tokens.get(scope)
-        if token is None or token.expires_on - time.time() < REFRESH_SECONDS:
+        token, now = self._tokens.get(scope), time.time()
+        if token is None or is_due(token, self._asked_at, now):
+            self._asked_at = now
             token = self._tokens[scope] = await self._ask(scope)
         return token
 

@@ -143,13 +143,19 @@ class PrincipalCredential:
         else:
             reason = _AADSTS.get(code, f"{said.rstrip('.')[:500]}; check the options {self._options_named()}")
         return AzureFailure(
-            f"Could not {_OPERATION} with {names}: {reason}{f' ({code})' if code else ''}.",
+            f"Could not {_OPERATION} with {names}{self._whose()}: {reason}{f' ({code})' if code else ''}.",
             kind="credential",
             operation=_OPERATION,
             status=getattr(response, "status_code", None),
             code=code,
             message=said[:1000],
         )
+
+    def _whose(self) -> str:
+        """The values that say whose login this is; none of them is a secret."""
+        given = ((name, self._choice.options.get(name)) for name in ("tenant", "client_id", "ad_user"))
+        shown = [f"{name} {value}" for name, value in given if value]
+        return f" ({', '.join(shown)})" if shown and len(self._choice.methods) == 1 else ""
 
     def _options_named(self) -> str:
         names = [name for method in self._choice.methods for name in method.OPTIONS]

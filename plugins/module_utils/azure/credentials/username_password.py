@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 from ..errors import AzureFailure
+from .freshness import is_due
 from .method import Surroundings, check_tenant, require
 from .options import AuthOptions
 
@@ -77,16 +79,26 @@ def _no_longer(version: str) -> AzureFailure:
 
 
 class ThreadedCredential:
-    """An async credential around a blocking one."""
+    """An async credential around a blocking one; keeps its tokens, as MSAL takes those of minutes for expired."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
+        self._tokens: dict[tuple[str, ...], Any] = {}
+        self._asked_at = 0.0
 
     async def get_token_info(self, *scopes: str, options: Any = None) -> Any:
-        return await asyncio.to_thread(self._inner.get_token_info, *scopes, options=options)
+        token, now = self._tokens.get(scopes), time.time()
+        if options or is_due(token, self._asked_at, now):
+            self._asked_at = now
+            token = await asyncio.to_thread(self._inner.get_token_info, *scopes, options=options)
+            self._tokens[scopes] = token
+        return token
 
     async def get_token(self, *scopes: str, **options: Any) -> Any:
-        return await asyncio.to_thread(self._inner.get_token, *scopes, **options)
+        from azure.core.credentials import AccessToken
+
+        token = await self.get_token_info(*scopes, options=options)
+        return AccessToken(token.token, token.expires_on)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._inner.close)

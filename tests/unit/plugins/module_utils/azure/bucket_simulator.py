@@ -67,7 +67,7 @@ class Outcome:
     seconds: float
 
 
-def simulate(
+def simulate(  # noqa: C901 - one loop over the events
     pairs: Sequence[tuple[BucketSize, Service]],
     requests: int,
     *,

@@ -8,10 +8,16 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.azure.clouds import known_cloud, read_metadata
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.azure.clouds import (
+    choose_authority,
+    known_cloud,
+    read_metadata,
+)
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.azure.errors import AzureFailure
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.azure.virtual_machines import VirtualMachines
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.errors import InputError
 from ansible_collections.winfleet.hotpatch.tests.unit.plugins.module_utils.azure.scripted_azure import (
+    MACHINE,
     OpenSession,
     Reply,
     ScriptedAzure,
@@ -93,6 +99,43 @@ def test_metadata(body: Any, base: str, name: str, authority: str, audience: str
 def test_unusable_metadata(body: Any) -> None:
     with pytest.raises((LookupError, ValueError)):
         read_metadata(body, "https://x")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("", "https://login.microsoftonline.us"),
+        ("https://adfs.example.com", "https://adfs.example.com"),
+        ("https://adfs.example.com:44/", "https://adfs.example.com:44"),
+        ("https://adfs.example.com/adfs/", "https://adfs.example.com"),
+        (" https://gate.example.com/login/ADFS", "https://gate.example.com/login"),
+    ],
+)
+def test_an_authority_of_ones_own(url: str, expected: str) -> None:
+    cloud = known_cloud("AzureUSGovernment")
+    assert cloud is not None
+    assert choose_authority(url, cloud) == expected
+
+
+@pytest.mark.parametrize("url", ["adfs.example.com", "http://adfs.example.com", "https://u:p@adfs.example.com"])
+def test_an_authority_that_is_none(url: str) -> None:
+    cloud = known_cloud("AzureCloud")
+    assert cloud is not None
+    with pytest.raises(InputError, match="adfs_authority_url"):
+        choose_authority(url, cloud)
+
+
+@pytest.mark.parametrize("by_task", [True, False])
+async def test_the_login_goes_to_the_authority_of_ones_own(
+    azure: ScriptedAzure, environ: dict[str, str], open_scripted: OpenSession, by_task: bool
+) -> None:
+    if not by_task:
+        environ["AZURE_ADFS_AUTHORITY_URL"] = f"{azure.url}/adfs"
+    azure.script(Reply(200, {"id": "x"}))
+    given = {"adfs_authority_url": f"{azure.url}/adfs"} if by_task else {}
+    async with open_scripted(tenant="adfs", **given) as session:
+        await VirtualMachines(session).get(MACHINE)
+    assert azure.token_paths == ["/adfs/oauth2/v2.0/token"]
 
 
 async def test_a_custom_cloud_is_asked_for_its_endpoints(azure: ScriptedAzure, open_scripted: OpenSession) -> None:

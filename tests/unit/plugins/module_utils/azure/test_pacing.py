@@ -9,10 +9,8 @@ from datetime import datetime, timezone
 import pytest
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.azure.pacing import (
-    BucketSize,
     Draw,
     Pacer,
-    TokenBucket,
     classify,
     parse_remaining,
     parse_retry_after,
@@ -22,72 +20,6 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.azure.pacing imp
 SUB = "/subscriptions/S1/resourceGroups/RG/providers/Microsoft.Compute"
 VM = f"{SUB}/virtualMachines/VM1".lower()
 NOW = datetime(2026, 5, 13, 1, 0, tzinfo=timezone.utc)
-
-
-def drained(bucket: TokenBucket, now: float) -> int:
-    """Send as many requests as go at *now*, all answered without a word about the budget."""
-    sent = 0
-    while bucket.wait(now) <= 0:
-        bucket.take(now)
-        bucket.answered(now, None)
-        sent += 1
-    return sent
-
-
-def test_refills_in_whole_steps_up_to_its_capacity() -> None:
-    bucket = TokenBucket(BucketSize(6, 2, 60), 100.0)
-    assert drained(bucket, 100) == 6
-    assert bucket.wait(100) == 60
-    assert bucket.wait(159) == 1
-    assert drained(bucket, 160) == 2
-    assert drained(bucket, 160 + 59) == 0
-    assert drained(bucket, 160 + 120) == 4
-    assert drained(bucket, 160 + 120 + 6000) == 6
-
-
-def test_an_answer_lowers_the_guess() -> None:
-    bucket = TokenBucket(BucketSize(600, 200, 60), 0.0)
-    bucket.take(0)
-    bucket.answered(1, 3)
-    assert drained(bucket, 1) == 3
-
-
-def test_an_answer_raises_the_guess_and_the_size() -> None:
-    bucket = TokenBucket(BucketSize(200, 10, 1), 0.0)
-    bucket.take(0)
-    bucket.answered(0, 1199)
-    assert (bucket.capacity, bucket.refill) == (1200, 60)
-    assert drained(bucket, 0) == 1199
-
-
-def test_requests_in_flight_are_left_out_of_the_correction() -> None:
-    """Azure's number was written before it saw them all."""
-    bucket = TokenBucket(BucketSize(100, 10, 60), 0.0)
-    for dummy in range(10):
-        bucket.take(0)
-    assert bucket.level == 90
-    bucket.answered(0, 99)
-    assert bucket.level == 90
-    for left in range(98, 89, -1):
-        bucket.answered(0, left)
-    assert (bucket.level, bucket.in_flight) == (90, 0)
-
-
-def test_a_refusal_holds_everybody_as_long_as_azure_says_and_no_longer() -> None:
-    bucket = TokenBucket(BucketSize(600, 200, 60), 0.0)
-    bucket.take(0)
-    bucket.answered(0, None)
-    bucket.hold(0, 6)
-    assert bucket.wait(0) == 6
-    assert bucket.wait(5.5) == 0.5
-    assert drained(bucket, 6) == 200
-
-
-def test_a_request_that_did_not_leave_costs_nothing() -> None:
-    bucket = TokenBucket(BucketSize(6, 2, 60), 0.0)
-    bucket.take(0)
-    bucket.give_back()
-    assert (bucket.level, bucket.in_flight) == (6, 0)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +59,7 @@ def test_a_request_that_did_not_leave_costs_nothing() -> None:
         ),
         ("GET", "https://a/subscriptions/S1/providers/Microsoft.Other/things/1", Draw("s1", "reads")),
         ("DELETE", "https://a/subscriptions/S1/resourceGroups/RG", Draw("s1", "deletes")),
-        ("POST", "https://a/providers/Microsoft.ResourceGraph/resources", Draw("", "writes")),
+        ("POST", "https://a/providers/Microsoft.ResourceGraph/resources?api-version=1", Draw("", "queries")),
     ],
 )
 def test_what_a_request_draws_on(method: str, url: str, expected: Draw) -> None:
@@ -174,6 +106,14 @@ def test_odd_headers_are_passed_over(value: str) -> None:
     assert parse_remaining("reads", [("x-ms-ratelimit-remaining-resource", value)]).compute == {}
 
 
+def test_the_quota_of_resource_graph() -> None:
+    headers = [("x-ms-user-quota-remaining", "11"), ("x-ms-user-quota-resets-after", "00:01:03")]
+    told = parse_remaining("queries", headers)
+    assert (told.arm, told.resets_after) == (11, 63)
+    assert parse_remaining("reads", headers) == parse_remaining("reads", [])
+    assert parse_remaining("queries", [("x-ms-user-quota-resets-after", "soon")]).resets_after is None
+
+
 def test_machines_of_one_region_share_a_bucket_and_have_their_own() -> None:
     pacer = Pacer()
     pacer.learn_region(VM, "WestUS")
@@ -199,6 +139,7 @@ def test_machines_of_one_region_share_a_bucket_and_have_their_own() -> None:
         ("OperationNotAllowed", ["VMGuestPatchOperationResource"], "resource"),
         ("OperationNotAllowed", ["VMGuestPatchOperationSubscriptionMaximum"], "region"),
         ("OperationNotAllowed", [], "region"),
+        ("RateLimiting", [], "arm"),
         ("", [], "region"),
     ],
 )

@@ -9,7 +9,12 @@ import asyncio
 import pytest
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.azure.pacing import Pacer, classify
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.azure.retry import backoff, may_repeat, wait_for_turn
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.azure.retry import (
+    Turns,
+    backoff,
+    may_repeat,
+    wait_for_turn,
+)
 from ansible_collections.winfleet.hotpatch.tests.unit.plugins.module_utils.azure.scripted_azure import (
     VM_PATH,
     ManualClock,
@@ -45,27 +50,49 @@ def test_waits_as_asked_else_longer_each_time_and_never_spins() -> None:
     assert [backoff(attempt, None) for attempt in (1, 2, 3, 20)] == [0.8, 1.6, 3.2, 60.0]
 
 
-def test_sixty_machines_and_one_machine_with_seven_calls() -> None:
-    """Six calls of a machine go at once, the seventh waits for the minute; other machines do not wait."""
-    clock, pacer = ManualClock(), Pacer()
-    draw = classify("POST", f"https://a{VM_PATH}/assessPatches")
+class PatientClock(ManualClock):
+    """Whoever sleeps is woken by news long before."""
 
-    async def call(number: int) -> float:
-        other = classify("POST", f"https://a{VM_PATH}{number}/assessPatches")
-        await wait_for_turn(pacer, other, clock)
+    async def asleep(self, seconds: float) -> None:
+        await asyncio.sleep(60)
+
+
+def test_machines_wait_for_one_answer_and_then_go_together() -> None:
+    clock, pacer = PatientClock(), Pacer()
+    gone: list[int] = []
+    answers: asyncio.Queue[Turns] = asyncio.Queue()
+
+    async def call(number: int) -> None:
+        turns = await wait_for_turn(pacer, classify("POST", f"https://a{VM_PATH}{number}/assessPatches"), clock)
+        gone.append(number)
+        answers.put_nowait(turns)
+
+    async def main() -> None:
+        tasks = [asyncio.ensure_future(call(number)) for number in range(60)]
+        for served in range(1, 61):
+            turns = await asyncio.wait_for(answers.get(), 10)
+            for name, (bucket, turn) in turns.items():
+                bucket.answered(turn, clock.monotonic(), {"arm": 199, "region": 599, "resource": 5}[name] - served + 1)
+            pacer.news.tell()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(main())
+    assert gone == list(range(60)), "first comes first"
+
+
+def test_the_seventh_call_of_a_machine_waits_for_the_minute_and_others_do_not() -> None:
+    clock, pacer = ManualClock(), Pacer()
+
+    async def call(name: str, left: int) -> float:
+        turns = await wait_for_turn(pacer, classify("POST", f"https://a{VM_PATH}{name}/assessPatches"), clock)
+        for bucket, turn in turns.values():
+            bucket.answered(turn, clock.monotonic(), left if bucket.capacity == 6 else bucket.capacity - 1)
+        pacer.news.tell()
         return clock.monotonic()
 
-    async def seven() -> list[float]:
-        moments = []
-        for dummy in range(7):
-            await wait_for_turn(pacer, draw, clock)
-            moments.append(clock.monotonic())
-        return moments
+    async def main() -> list[float]:
+        six = [await call("a", left) for left in (5, 4, 3, 2, 1, 0)]
+        other = await call("b", 5)
+        return [*six, other, await call("a", 1)]
 
-    async def both() -> tuple[list[float], list[float]]:
-        many = await asyncio.gather(*(call(number) for number in range(60)))
-        return list(many), await seven()
-
-    many, one = asyncio.run(both())
-    assert many == [0.0] * 60
-    assert one == [0.0] * 6 + [60.0]
+    assert asyncio.run(main()) == [0.0] * 7 + [60.0]

@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.graph import (
+    GraphInstallation,
+    graph_installation,
+)
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.joining import (
     AlreadyDone,
+    AskGraph,
     JoinActivity,
     JoinPollUrl,
     JournalEntry,
@@ -166,3 +171,53 @@ def test_says_what_it_waits_for(operation: Any, where: str, what: str) -> None:
 def test_an_entry_of_the_other_operation_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="install says nothing about assess"):
         next_step(INTENT, NOTHING, at(1), operation="assess")
+
+
+def row(status: str, activity: str = THEIRS, start: float = 10, by: str = "User") -> GraphInstallation:
+    return graph_installation(
+        {"status": status, "installationActivityId": activity, "startDateTime": to_iso(at(start)), "startedBy": by}
+    )
+
+
+LATER = 3600
+
+
+@pytest.mark.parametrize(
+    ("entry", "rows", "step"),
+    [
+        # Not asked yet, and only where the other witnesses would let it be sent again
+        (INTENT, None, AskGraph),
+        (URL_GONE, None, AskGraph),
+        (None, None, Start),
+        (FINISHED, None, Start),
+        # Nothing, or nothing that began since the intent
+        (INTENT, [], Start),
+        (INTENT, [row("Succeeded", start=-3000), row("InProgress", start=-3000)], Start),
+        (URL_GONE, [row("Succeeded", start=-3000)], Start),
+        # The answer was lost: what began right after the intent was ours, unless the platform began it
+        (INTENT, [row("InProgress")], JoinActivity(THEIRS, ours=True)),
+        (INTENT, [row("InProgress", by="Platform")], JoinActivity(THEIRS, ours=False)),
+        (INTENT, [row("InProgress", start=2000)], JoinActivity(THEIRS, ours=False)),
+        (INTENT, [row("Succeeded", "x", start=20), row("InProgress", "y", start=900)], JoinActivity("y", ours=False)),
+        (INTENT, [row("Failed")], AlreadyDone(row("Failed").summary, ours=True)),
+        (INTENT, [row("Succeeded", by="Platform")], AlreadyDone(row("Succeeded").summary, ours=False)),
+        # The activity is known
+        (URL_GONE, [row("InProgress", OURS.upper())], JoinActivity(OURS.upper(), ours=True)),
+        (URL_GONE, [row("CompletedWithWarnings", OURS)], AlreadyDone(row("CompletedWithWarnings", OURS).summary, True)),
+        (URL_GONE, [row("Succeeded", start=600)], Start),  # another's, later
+        (URL_GONE, [row("InProgress", start=600)], JoinActivity(THEIRS, ours=False)),
+        (URL_GONE, [row("Unknown", OURS)], Start),
+    ],
+)
+def test_resource_graph_is_heard_before_anything_is_sent_again(
+    entry: JournalEntry | None, rows: list[GraphInstallation] | None, step: Any
+) -> None:
+    found = next_step(entry, NOTHING, at(LATER), graph=rows)
+    assert found == step if not isinstance(step, type) else isinstance(found, step)
+
+
+def test_resource_graph_never_hurries_what_the_other_witnesses_hold_back() -> None:
+    assert isinstance(next_step(INTENT, NOTHING, at(5), graph=[]), WaitThenLook)
+    assert isinstance(next_step(INTENT, NO_VIEW, at(LATER), graph=[]), WaitThenLook)
+    assessing = replace(INTENT, operation="assess")
+    assert isinstance(next_step(assessing, NOTHING, at(LATER), operation="assess", graph=None), Start)

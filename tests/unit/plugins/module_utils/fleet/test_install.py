@@ -287,12 +287,25 @@ def test_trouble_while_polling_is_outlived(clock: Timeline, task: Task) -> None:
     assert task("install", azure, assessments=given)["machines"][0]["outcome"] == "claimed"
 
 
+def test_polls_that_may_not_be_read_are_replaced_by_the_machines_own_view(clock: Timeline, task: Task) -> None:
+    azure = fleet(clock, 1)
+    given = assessed(task, azure)
+    azure.poll_failures += [AzureFailure("Could not read: Azure answered 403.", kind="forbidden", status=403)] * 9
+    (entry,) = task("install", azure, assessments=given)["machines"]
+    assert entry["outcome"] == "claimed" and of(azure, "install") == ["vm1"]
+
+
 def test_lost_permission_while_polling_is_no_success(clock: Timeline, task: Task) -> None:
     azure = fleet(clock, 1)
     given = assessed(task, azure)
-    azure.poll_failures.append(AzureFailure("Could not read: Azure answered 403.", kind="forbidden", status=403))
+    forbidden = AzureFailure("Could not read: Azure answered 403.", kind="forbidden", status=403)
+    azure.poll_failures.append(forbidden)
+    (machine,) = azure.machines.values()
+    clock.at[clock.passed + 1] = lambda: setattr(machine, "read_failure", forbidden)
+    clock.at[clock.passed + 4000] = lambda: setattr(machine, "read_failure", None)
     (entry,) = task("install", azure, assessments=given)["machines"]
     assert entry["outcome"] == "failed" and "not known" in entry["reason"]
+    machine.read_failure = None
     # The journal still holds it: the next run joins by the poll URL.
     (again,) = task("install", azure, assessments=given)["machines"]
     assert again["joined"] is True and again["outcome"] == "claimed" and of(azure, "install") == ["vm1"]

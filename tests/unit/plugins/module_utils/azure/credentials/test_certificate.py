@@ -136,9 +136,7 @@ def options(path: Path, thumbprint: str = "", password: str = "") -> Any:
     return read_auth_options(params, {"AZURE_CLIENT_CERTIFICATE_PASSWORD": password})
 
 
-@pytest.mark.parametrize(
-    "write", [str.upper, str.lower, lambda text: bytes.fromhex(text).hex(":")]
-)
+@pytest.mark.parametrize("write", [str.upper, str.lower, lambda text: bytes.fromhex(text).hex(":")])
 def test_a_thumbprint_in_any_spelling(holder: Holder, tmp_path: Path, write: Any) -> None:
     path = tmp_path / "rollout.pem"
     path.write_bytes(holder.private() + holder.public())
