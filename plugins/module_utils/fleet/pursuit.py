@@ -284,7 +284,7 @@ class Pursuit:
         while True:
             try:
                 return await self.look(machine)
-            except AzureFailure as failure:  # noqa: PERF203
+            except AzureFailure as failure:
                 if failure.kind not in TRANSIENT_KINDS:
                     raise
                 await self.campaign.pause(machine.subscription_id, failure.retry_after)

@@ -145,7 +145,7 @@ class Witness:
         while True:
             try:
                 return await questions.ask(owner, machine.subscription_id)
-            except AzureFailure as failure:  # noqa: PERF203
+            except AzureFailure as failure:
                 if failure.kind not in TRANSIENT_KINDS:
                     return []
                 await self._campaign.pause(machine.subscription_id, failure.retry_after)
