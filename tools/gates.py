@@ -130,6 +130,9 @@ def _execute(name: str, arguments: list[str], bin_folder: Path, cwd: Path, **ext
     return done.returncode, done.stdout
 
 
+# What may depend on ansible-core's version: how plays are driven, and what a killed ansible-playbook leaves behind.
+CORE_DEPENDENT = tuple(f"tests/integration/test_{name}.py" for name in ("rollout", "interruptions", "enroll"))
+
 GATES = [
     Gate("ruff", "lint", command("ruff", "ruff", "check", "--no-cache", ".")),
     Gate("mypy-plugins", "lint", command("mypy-plugins", "mypy", "-p", f"{FULL_NAME}.plugins")),
@@ -147,7 +150,7 @@ GATES = [
     Gate("sanity-2.16", "test", sanity_gate(floor=True)),
     Gate("conformance", "test", pytests("conformance", "tests/conformance"), lane="alone"),
     Gate("integration", "test", pytests("integration", "tests/integration"), lane="alone"),
-    Gate("integration-2.16", "test", pytests("integration-2.16", "tests/integration", floor=True), lane="alone"),
+    Gate("integration-2.16", "test", pytests("integration-2.16", *CORE_DEPENDENT, floor=True), lane="alone"),
     Gate("molecule", "test", command("molecule", "molecule", "test", "--all", cwd=ROOT / "extensions"), lane="alone"),
 ]
 

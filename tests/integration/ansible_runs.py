@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -54,6 +55,11 @@ def run_module(
     return {**result, "failed": found.group(1) == "FAILED"}
 
 
+def listen_to_interrupts() -> None:
+    """Undoes what a background job's shell has set: there SIGINT is ignored, at a terminal it is not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass
 class Rollout:
     """One way to roll out: inventory, variables, environment, and the folder for state and report."""
@@ -82,6 +88,7 @@ class Rollout:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=listen_to_interrupts,
             )
 
     def run(self, output: Path, timeout: float = 240) -> tuple[int, str]:
