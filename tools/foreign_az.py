@@ -54,7 +54,7 @@ class Az:
         """Runs az; while it waits for an operation, the emulator's time is moved on, since a patch takes minutes."""
         pipe = subprocess.PIPE
         process = subprocess.Popen(command, env=self._environ, stdout=pipe, stderr=pipe, text=True)
-        for _ in range(MOST_WAITS):
+        for dummy in range(MOST_WAITS):
             try:
                 output, errors = process.communicate(timeout=WAIT_SECONDS)
             except subprocess.TimeoutExpired:

@@ -143,6 +143,7 @@ class VirtualMachines:
         So a good answer leaves the SDK before that makes models of it, which nobody needs and which cost more than
         all the rest of a request.
         """
+        response: Any = None
         with azure_failures(operation, self._session.cloud.resource_manager, self._session.clock):
             try:
                 await method(

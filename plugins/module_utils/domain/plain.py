@@ -94,7 +94,7 @@ def _decode_class(hint: Any, raw: Any, where: str) -> Any:
 
 
 def _decode_union(hint: Any, raw: Any, where: str) -> Any:
-    choices = [choice for choice in get_args(hint) if choice is not type(None)]
+    choices = [choice for choice in get_args(hint) if choice is not types.NoneType]
     if raw is None:
         return None
     return _decode(choices[0], raw, where)
