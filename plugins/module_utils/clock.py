@@ -40,15 +40,20 @@ class Clock(Protocol):
     """
 
     @property
-    def rate(self) -> float: ...
+    def rate(self) -> float:
+        """Seconds of this clock per real second."""
 
-    def now(self) -> datetime: ...
+    def now(self) -> datetime:
+        """The time, aware and in UTC."""
 
-    def monotonic(self) -> float: ...
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary start, never going back."""
 
-    def sleep(self, seconds: float) -> None: ...
+    def sleep(self, seconds: float) -> None:
+        """Wait so many seconds of this clock."""
 
-    async def asleep(self, seconds: float) -> None: ...
+    async def asleep(self, seconds: float) -> None:
+        """Wait so many seconds of this clock, and let others work."""
 
 
 class SystemClock:

@@ -133,6 +133,6 @@ def _on_named_machines(own: Options) -> ArgumentSpec:
 
 def auth_options() -> Options:
     """How to sign in to Azure: the options of azure.azcollection, by the selector that understands them."""
-    from ..azure.credentials import OPTIONS
+    from ..azure.credentials.options import OPTIONS
 
     return {name: dict(option) for name, option in OPTIONS.items()}

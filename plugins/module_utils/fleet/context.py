@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..azure.clouds import known_cloud
-from ..azure.credentials import read_auth_options
+from ..azure.credentials.options import read_auth_options
 from ..azure.resource_graph import ResourceGraph
 from ..azure.session import open_session
 from ..azure.virtual_machines import VirtualMachines
@@ -32,7 +32,8 @@ Environ = Mapping[str, str]
 class FleetGateway(Gateway, Protocol):
     """The engine's gateway that can also list."""
 
-    async def list(self, subscription_id: str, resource_group: str = "") -> list[dict[str, Any]]: ...
+    async def list(self, subscription_id: str, resource_group: str = "") -> list[dict[str, Any]]:
+        """List the virtual machines of a subscription or a resource group."""
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,11 @@ class Guard(Protocol):
     """Anything that can forbid further work."""
 
     @property
-    def controller(self) -> Process: ...
+    def controller(self) -> Process:
+        """The process that everything is done for."""
 
-    def stop(self, reason: str) -> None: ...
+    def stop(self, reason: str) -> None:
+        """Start nothing more, for this reason."""
 
     def refusal(self) -> str:
         """Return the empty string while work may go on, otherwise one sentence why it may not."""

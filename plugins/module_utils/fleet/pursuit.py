@@ -68,17 +68,22 @@ class Gateway(Protocol):
     ``check`` is called right before each sending of a request; what it raises keeps that from leaving.
     """
 
-    async def get(self, resource_id: ResourceId, check: Check) -> Mapping[str, Any]: ...
+    async def get(self, resource_id: ResourceId, check: Check) -> Mapping[str, Any]:
+        """Read the machine with its instance view."""
 
-    async def start_assessment(self, resource_id: ResourceId, check: Check) -> Started: ...
+    async def start_assessment(self, resource_id: ResourceId, check: Check) -> Started:
+        """Send assessPatches."""
 
-    async def start_installation(self, resource_id: ResourceId, body: Mapping[str, Any], check: Check) -> Started: ...
+    async def start_installation(self, resource_id: ResourceId, body: Mapping[str, Any], check: Check) -> Started:
+        """Send installPatches with this body."""
 
     async def update(
         self, machine: ResourceId, body: Mapping[str, Any], check: Check, etag: str | None = None
-    ) -> Started: ...
+    ) -> Started:
+        """Send a PATCH with this body, only if the machine still has the etag."""
 
-    async def poll(self, url: str) -> PolledOperation: ...
+    async def poll(self, url: str) -> PolledOperation:
+        """Ask once how the operation stands."""
 
 
 @dataclass(frozen=True)

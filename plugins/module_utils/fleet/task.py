@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from ..azure.credentials import read_auth_options
+from ..azure.credentials.options import read_auth_options
 from ..azure.errors import AzureFailure
 from ..clock import Clock, ClockError
 from ..domain.errors import InputError
@@ -35,7 +35,8 @@ class Run(Protocol):
         *,
         check_mode: bool = False,
         diff: bool = False,
-    ) -> Result: ...
+    ) -> Result:
+        """Do the work of one task."""
 
 
 def perform(

@@ -42,7 +42,8 @@ Row = dict[str, Any]
 class Graph(Protocol):
     """What is asked of Resource Graph; may raise AzureFailure."""
 
-    async def query(self, kql: str, *, subscriptions: Sequence[str], operation: str) -> list[Row]: ...
+    async def query(self, kql: str, *, subscriptions: Sequence[str], operation: str) -> list[Row]:
+        """Return all rows of the query. May raise AzureFailure."""
 
 
 class Questions:

@@ -43,10 +43,12 @@ class Method(Protocol):
     """A way to authenticate; ``validate`` asks nobody and reads local files at most, ``build`` needs azure-identity."""
 
     @property
-    def NAME(self) -> str: ...  # noqa: N802
+    def NAME(self) -> str:  # noqa: N802
+        """What messages call it."""
 
     @property
-    def OPTIONS(self) -> tuple[str, ...]: ...  # noqa: N802
+    def OPTIONS(self) -> tuple[str, ...]:  # noqa: N802
+        """The options that it reads."""
 
     def validate(self, options: AuthOptions) -> None:
         """Raise InputError, naming the option, if the options cannot work."""
