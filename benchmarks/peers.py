@@ -104,6 +104,8 @@ def _play(
 def _azcollection_play(bin_folder: Path, running: emulator_process.Emulator, share: list[str]) -> process.Cost:
     extra = {
         "ANSIBLE_COLLECTIONS_PATH": str(FOLDER / "collections"),
+        # It keeps what a cloud said of itself, and the next emulator has other ports.
+        "AZURE_CONFIG_DIR": str(FOLDER / "run" / "azcollection"),
         "ARM_CLOUD_METADATA_URL": running.endpoints["arm"].rstrip("/") + "/metadata/endpoints?api-version=2019-05-01",
     }
     interpreter = {"benchmark_python": str(bin_folder / "python")}

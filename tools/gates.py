@@ -133,11 +133,13 @@ def _execute(name: str, arguments: list[str], bin_folder: Path, cwd: Path, **ext
 # What may depend on ansible-core's version: how plays are driven, and what a killed ansible-playbook leaves behind.
 CORE_DEPENDENT = tuple(f"tests/integration/test_{name}.py" for name in ("rollout", "interruptions", "enroll"))
 
+TYPED_BESIDES = ("tools", "benchmarks", "tests/conformance", "tests/integration")
+
 GATES = [
     Gate("ruff", "lint", command("ruff", "ruff", "check", "--no-cache", ".")),
     Gate("mypy-plugins", "lint", command("mypy-plugins", "mypy", "-p", f"{FULL_NAME}.plugins")),
     Gate("mypy-emulator", "lint", command("mypy-emulator", "mypy", "-p", "hotpatch_emulator")),
-    Gate("mypy-tools", "lint", command("mypy-tools", "mypy", "tools", "tests/conformance", "tests/integration")),
+    Gate("mypy-tools", "lint", command("mypy-tools", "mypy", *TYPED_BESIDES)),
     Gate("arrows", "lint", command("arrows", "lint-imports", "--no-cache", PYTHONPATH=str(COLLECTIONS))),
     Gate("yamllint", "lint", command("yamllint", "yamllint", "--strict", ".")),
     Gate("changelog", "lint", command("changelog", "antsibull-changelog", "lint")),

@@ -26,6 +26,8 @@ CLOCK_VARIABLE = "HOTPATCH_CLOCK"
 RESYNC_SECONDS = 1.0
 """Real seconds between two readings of a followed clock; also the longest real sleep before looking again."""
 READ_TIMEOUT_SECONDS = 5.0
+NOTICED_SECONDS = 0.05
+"""Real seconds by which a followed clock must be elsewhere than thought before sleepers are woken to look again."""
 
 
 class ClockError(Exception):
@@ -103,6 +105,8 @@ class FollowedClock:
         self._reading = _read_clock(url)
         self._start = self._reading.now
         self._latest = 0.0
+        self._sleepers: set[asyncio.Future[None]] = set()
+        self._follower: asyncio.Task[None] | None = None
 
     @property
     def rate(self) -> float:
@@ -125,14 +129,35 @@ class FollowedClock:
 
     async def asleep(self, seconds: float) -> None:
         deadline = self.monotonic() + seconds
-        real = self._real_seconds_until(deadline)
-        if real <= 0:
+        if seconds <= 0:
             await asyncio.sleep(0)
-        while real > 0:
-            await asyncio.sleep(real)
+        loop = asyncio.get_running_loop()
+        while (left := deadline - self.monotonic()) > 0:
+            # Thousands sleep at once: each sleeps through, and one task reads the clock and wakes them if it changed.
+            waker: asyncio.Future[None] = loop.create_future()
+            alarm = loop.call_later(left / self.rate, _wake, waker)
+            self._sleepers.add(waker)
+            if self._follower is None or self._follower.done() or self._follower.get_loop() is not loop:
+                self._follower = asyncio.ensure_future(self._follow())
+            try:
+                await waker
+            finally:
+                alarm.cancel()
+                self._sleepers.discard(waker)
+
+    async def _follow(self) -> None:
+        """Read the clock about once a real second while somebody of this loop sleeps."""
+        loop = asyncio.get_running_loop()
+        known = self._reading
+        while any(waker.get_loop() is loop for waker in self._sleepers):
+            await asyncio.sleep(RESYNC_SECONDS)
             if self._due_for_resync():
                 await asyncio.to_thread(self._resync)
-            real = self._real_seconds_until(deadline)
+            real, before, known = time.monotonic(), known, self._reading
+            jump = abs((known.extrapolated(real) - before.extrapolated(real)).total_seconds())
+            if known.rate != before.rate or jump > NOTICED_SECONDS * known.rate:
+                for waker in [waker for waker in self._sleepers if waker.get_loop() is loop]:
+                    _wake(waker)
 
     def _real_seconds_until(self, deadline: float) -> float:
         return min(RESYNC_SECONDS, (deadline - self.monotonic()) / self.rate)
@@ -151,6 +176,11 @@ class FollowedClock:
             self._reading = _Reading(self._reading.extrapolated(real), self._reading.rate, real)
         finally:
             self._lock.release()
+
+
+def _wake(waker: asyncio.Future[None]) -> None:
+    if not waker.done():
+        waker.set_result(None)
 
 
 def open_clock(environ: Mapping[str, str], endpoints: Iterable[str]) -> Clock:

@@ -14,6 +14,7 @@ Each machine is a coroutine of its own and shares one :class:`Campaign` with the
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -85,6 +86,7 @@ class Campaign:
         self._failures = 0
         self._stop: tuple[str, str] | None = None
         self._halt = asyncio.Event()
+        self._looked_at = -math.inf
 
     @property
     def failures(self) -> int:
@@ -209,11 +211,16 @@ class Campaign:
         self._check_wait()
 
     def _check_wait(self) -> None:
-        refusal = self.guard.refusal()
+        now = self.clock.monotonic()
+        # Looking means reading from /proc. Starts are always checked; polls as often as the watcher looks.
+        due = self._halt.is_set() or now - self._looked_at >= GUARD_SECONDS * self.clock.rate
+        refusal = ""
+        if due:
+            refusal, self._looked_at = self.guard.refusal(), now
         if refusal:
             self.stop("stopped", refusal)
             raise WaitEnded("stopped", refusal)
-        if self._deadline is not None and self.clock.monotonic() >= self._deadline:
+        if self._deadline is not None and now >= self._deadline:
             reason = self._timeout_reason()
             self.stop("timeout", reason)
             raise WaitEnded("timeout", reason)

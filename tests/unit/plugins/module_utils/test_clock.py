@@ -102,6 +102,22 @@ def test_a_clock_set_forward_ends_a_sleep(published: Published) -> None:
     assert (clock.now() - START).total_seconds() >= 9_000
 
 
+def test_whoever_falls_asleep_between_two_readings_is_woken_too(published: Published) -> None:
+    clock = FollowedClock(published.url)
+
+    async def late() -> None:
+        await asyncio.sleep(0.4)
+        await clock.asleep(9_000)
+
+    async def both() -> None:
+        await asyncio.gather(clock.asleep(9_000), late())
+
+    threading.Timer(0.7, published.advance, [10_000]).start()
+    real = time.monotonic()
+    asyncio.run(both())
+    assert time.monotonic() - real < 5
+
+
 def test_time_never_goes_back(published: Published) -> None:
     clock = FollowedClock(published.url)
     clock.sleep(50)
