@@ -97,7 +97,8 @@ def _play(
 ) -> process.Cost:
     command = [str(bin_folder / "ansible-playbook"), str(HERE / playbook), "-i", str(running.inventory)]
     command += ["--limit", ",".join(share), "--forks", str(len(share)), "-e", json.dumps(variables)]
-    environ = {**process_environment(bin_folder), **running.environment(), **extra}
+    settings = {"ANSIBLE_CONFIG": str(HERE / "ansible.cfg")}
+    environ = {**process_environment(bin_folder), **running.environment(), **settings, **extra}
     return process.run(command, environ, FOLDER / "run", FOLDER / "run" / f"{name}.log")
 
 

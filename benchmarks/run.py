@@ -57,8 +57,8 @@ class Measured:
 
     @property
     def ratio(self) -> float:
-        """What the aim is judged by: time over that of the schedule that does not know the lengths either."""
-        return self.story.elapsed / self.in_order
+        """What the aim is judged by: time over that of the offline optimum, which knows how long everything takes."""
+        return self.story.elapsed / self.optimum
 
     @property
     def throttled_share(self) -> float:
@@ -66,13 +66,13 @@ class Measured:
 
     @property
     def cpu_ms(self) -> float:
-        """Of the tasks' own processes; ansible-playbook's looks for their results a thousand times a second."""
-        return self.cost.workers_cpu * 1000 / len(self.story.requests)
+        """Of the whole tree: ansible-playbook, its workers and the modules, imports included."""
+        return self.cost.cpu * 1000 / len(self.story.requests)
 
     def missed(self) -> list[str]:
         """The aims that this run missed, a sentence each."""
         aims = [
-            ("time over the schedule in order", self.ratio, MOST_RATIO, ""),
+            ("time over the offline optimum", self.ratio, MOST_RATIO, ""),
             ("share of 429s", self.throttled_share * 100, MOST_THROTTLED * 100, " %"),
             ("CPU a request", self.cpu_ms, MOST_CPU_MS, " ms"),
             ("peak memory", self.cost.peak_tree, MOST_MEMORY_MB, " MB"),
@@ -96,7 +96,8 @@ def measure(bin_folder: Path, scenario: Scenario, machines: int, speed: float) -
     try:
         variables = {"benchmark_state": str(folder / "state"), "benchmark_play": scenario.play}
         command = [str(bin_folder / "ansible-playbook"), str(HERE / "play.yml"), "-i", str(running.inventory)]
-        environ = with_bytecode(process_environment(bin_folder, **running.environment()))
+        settings = running.environment() | {"ANSIBLE_CONFIG": str(HERE / "ansible.cfg")}
+        environ = with_bytecode(process_environment(bin_folder, **settings))
         subprocess.run([*command, "--syntax-check"], cwd=folder, env=environ, capture_output=True, check=True)
         subprocess.run([str(bin_folder / "python"), "-c", IMPORTS], env=environ, check=True)
         cost = process.run([*command, "-e", json.dumps(variables)], environ, folder, folder / "play.log")
@@ -142,15 +143,15 @@ def report(measured: Measured, machines: int, speed: float) -> str:
     rows = {
         "first request to last verdict": f"{story.elapsed:.0f} s emulated",
         "offline optimum, knowing all lengths": f"{measured.optimum:.0f} s (none can be below {measured.bound:.0f} s)",
-        "measured / optimum": f"{story.elapsed / measured.optimum:.3f}",
+        "measured / optimum": f"{measured.ratio:.3f}",
         "in the play's own order": f"{measured.in_order:.0f} s, {measured.in_order / measured.optimum:.3f} of it",
-        "measured / in order": f"{measured.ratio:.3f}",
+        "measured / in order": f"{story.elapsed / measured.in_order:.3f}",
         "assessment seen after its end": spread(story.lags(audit.ASSESS)),
         "installation seen after its end": spread(story.lags(audit.INSTALL)),
         "requests": f"{requests} ({sorts}), {requests / machines:.1f} a machine",
         "429s": f"{story.throttled} ({measured.throttled_share * 100:.2f} %)",
-        "CPU of the tasks' processes": f"{measured.cpu_ms:.2f} ms a request, "
-        f"{cost.workers_cpu * 1000 / machines:.1f} ms a machine",
+        "CPU of the whole tree": f"{measured.cpu_ms:.2f} ms a request, {cost.cpu * 1000 / machines:.1f} ms a machine",
+        "CPU of the tasks' processes": f"{cost.workers_cpu * 1000 / requests:.2f} ms a request",
         "CPU of ansible-playbook's own": f"{cost.root_cpu:.1f} s, {cost.root_cpu / cost.wall * 100:.1f} % of a core",
         "peak memory": f"{cost.peak_tree:.0f} MB the process tree, {cost.peak_process:.0f} MB its largest process",
         "waited for a processor": f"client {cost.starved:.0f} s, emulator {measured.hindered:.0f} s of "
