@@ -117,7 +117,8 @@ class Builder:
         product = catalogue.PRODUCTS[item.get("product", "ws2025")]
         image = self._image(product, item.get("image", {}))
         settings = self._settings(image, item.get("patch_settings", {}))
-        vm_id = self._uuid()
+        drawn = self._uuid()  # always drawn, so that one machine's own does not change the others'
+        vm_id = str(item.get("vm_id") or drawn)
         created = self._now - timedelta(days=self._random.randint(40, 400), seconds=self._random.random() * 86_400)
         power = str(item.get("power", "running"))
         zone = item.get("zone")
@@ -145,6 +146,7 @@ class Builder:
             allow_extension_operations=bool(item.get("allow_extension_operations", True)),
             agent_ready=bool(item.get("agent_ready", True)),
             expect=dict(item.get("expect", {})),
+            host=str(item.get("host") or name),
         )
 
     def _subscription(self, wanted: str | None, who: str) -> str:

@@ -120,7 +120,7 @@ def _inventory(fleet: Fleet, run_dir: Path, ports: WinrmPorts, client: dict[str,
     hosts = {}
     for machine in fleet:
         own = _connection(machine.guest, ports, client)
-        hosts[machine.name] = {
+        hosts[machine.host] = {
             "ansible_host": machine.guest.address,
             "hotpatch_resource_id": machine.id,
             **{name: value for name, value in own.items() if variables.get(name) != value},

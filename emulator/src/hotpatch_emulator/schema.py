@@ -146,6 +146,9 @@ _SCRIPT = _object(
 )
 
 _MACHINE_PROPERTIES: dict[str, Any] = {
+    "host": _TEXT,
+    "vm_id": _TEXT,
+    "update_domain": {"type": "integer", "minimum": 0},
     "product": {"enum": ["ws2022", "ws2025"]},
     "image": _IMAGE,
     "location": _TEXT,

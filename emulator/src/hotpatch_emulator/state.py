@@ -187,6 +187,7 @@ class VirtualMachine:
     installation_views: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
     running_operation: str | None = None
     expect: dict[str, str] = field(default_factory=dict)
+    host: str = ""
 
     @property
     def id(self) -> str:
