@@ -11,6 +11,8 @@ skipped`, counted in tests where a gate is made of tests, and as one where it is
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -21,7 +23,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import sanity
-from environments import BUILD, COLLECTIONS, FLOOR, ROOT, TEST, SetupError, ensure, process_environment
+from environments import BUILD, COLLECTIONS, FLOOR, KERBEROS, ROOT, TEST, SetupError, ensure, process_environment
 
 LOGS = BUILD / "logs"
 FULL_NAME = "ansible_collections.winfleet.hotpatch"
@@ -68,13 +70,17 @@ def pytests(name: str, *paths: str, floor: bool = False, cwd: Path = ROOT) -> Ca
             if floor and "was not found" in str(problem):
                 return Outcome(skipped=[f"{name}: {problem}"])
             raise
-        report = LOGS / f"{name}.xml"
-        report.unlink(missing_ok=True)
-        pytest = [str(bin_folder / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}"]
-        code, text = _execute(name, [*pytest, *paths], bin_folder, cwd, PYTHONPATH=str(COLLECTIONS))
-        return _count(name, code, text, report)
+        return _pytest(name, bin_folder, paths, cwd)
 
     return run
+
+
+def _pytest(name: str, bin_folder: Path, paths: tuple[str, ...], cwd: Path) -> Outcome:
+    report = LOGS / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    pytest = [str(bin_folder / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}"]
+    code, text = _execute(name, [*pytest, *paths], bin_folder, cwd, PYTHONPATH=str(COLLECTIONS))
+    return _count(name, code, text, report)
 
 
 def _count(name: str, code: int, text: str, report: Path) -> Outcome:
@@ -91,6 +97,22 @@ def _count(name: str, code: int, text: str, report: Path) -> Outcome:
     if code not in (0, 1) or (code == 1 and not outcome.failed) or not (outcome.passed or outcome.skipped):
         outcome.failed += 1
     return outcome
+
+
+def kerberos_gate() -> Outcome:
+    """Kerberos against a real KDC, where Debian's packages for it and a C compiler are installed."""
+    name = "kerberos"
+    needed = ("krb5kdc", "kadmin.local", "kinit", "krb5-config", "cc")
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
+    absent = [program for program in needed if shutil.which(program, path=path) is None]
+    if absent:
+        packages = "krb5-kdc, krb5-admin-server, krb5-user, libkrb5-dev and gcc"
+        return Outcome(skipped=[f"{name}: {', '.join(absent)} not found; on Debian install {packages}"])
+    try:
+        bin_folder = ensure(KERBEROS)
+    except SetupError as problem:
+        return Outcome(skipped=[f"{name}: {problem}"])
+    return _pytest(name, bin_folder, (KERBEROS_TESTS,), ROOT)
 
 
 def sanity_gate(floor: bool) -> Callable[[], Outcome]:
@@ -131,7 +153,10 @@ def _execute(name: str, arguments: list[str], bin_folder: Path, cwd: Path, **ext
 
 
 # What may depend on ansible-core's version: how plays are driven, and what a killed ansible-playbook leaves behind.
-CORE_DEPENDENT = tuple(f"tests/integration/test_{name}.py" for name in ("rollout", "interruptions", "enroll"))
+CORE_DEPENDENT = tuple(
+    f"tests/integration/test_{name}.py" for name in ("rollout", "interruptions", "enroll", "many_guests")
+)
+KERBEROS_TESTS = "tests/integration/test_kerberos.py"
 
 TYPED_BESIDES = ("tools", "benchmarks", "tests/conformance", "tests/integration")
 
@@ -151,7 +176,13 @@ GATES = [
     Gate("sanity", "test", sanity_gate(floor=False)),
     Gate("sanity-2.16", "test", sanity_gate(floor=True)),
     Gate("conformance", "test", pytests("conformance", "tests/conformance"), lane="alone"),
-    Gate("integration", "test", pytests("integration", "tests/integration"), lane="alone"),
+    Gate(
+        "integration",
+        "test",
+        pytests("integration", "tests/integration", f"--ignore={KERBEROS_TESTS}"),
+        lane="alone",
+    ),
+    Gate("kerberos", "test", kerberos_gate, lane="alone"),
     Gate("integration-2.16", "test", pytests("integration-2.16", *CORE_DEPENDENT, floor=True), lane="alone"),
     Gate("molecule", "test", command("molecule", "molecule", "test", "--all", cwd=ROOT / "extensions"), lane="alone"),
 ]
