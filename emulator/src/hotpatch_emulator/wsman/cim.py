@@ -18,6 +18,7 @@ from hotpatch_emulator.wsman.envelope import text
 
 if TYPE_CHECKING:
     from hotpatch_emulator.state import Guest
+    from hotpatch_emulator.wsman.deeds import Deeds
 
 Value = Union[None, str, bool, int, datetime, "tuple[str | int, ...]"]
 Instance = Mapping[str, Value]
@@ -35,11 +36,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a static method: in parameters by lower-case name, and registry keys (lower case) that are closed."""
+    """A call of a method: in parameters by lower-case name, and registry keys (lower case) that are closed.
+
+    ``deeds`` is what a method may do to the guest; ``reboot`` how it takes being restarted, see faults.REBOOTS.
+    """
 
     guest: Guest
     arguments: Mapping[str, list[str]]
     denied_keys: frozenset[str] = frozenset()
+    deeds: Deeds | None = None
+    reboot: str = "answers"
 
     def one(self, name: str, default: str) -> str:
         """The value of a parameter that is no array."""
