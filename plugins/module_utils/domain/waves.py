@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, Union
 
 from .errors import InputError
 
 T = TypeVar("T")
 
+_DOUBLING = re.compile(r"doubl(?:e|ing)(?:\s+up\s+to\s+(\S.*))?", re.IGNORECASE)
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*%")
 
 
@@ -35,6 +37,19 @@ class Share:
         return str(self.number) if self.number is not None else f"{self.percent:g}%"
 
 
+@dataclass(frozen=True)
+class Doubling:
+    """Each wave is twice the one before it, up to a limit."""
+
+    limit: Share | None = None
+
+    def __str__(self) -> str:
+        """As the user would write it."""
+        return "double" if self.limit is None else f"double up to {self.limit}"
+
+
+WaveSize = Union[Share, Doubling]  # noqa: UP007 - the sanity tests refuse "|" outside of annotations
+
 Budget = Share
 """The most failures that are tolerated: a number of machines, or a percentage of those in question."""
 
@@ -49,27 +64,53 @@ def _parse_share(option: str, raw: object, allowed: str, least: int) -> Share:
     raise InputError(option, raw, allowed)
 
 
-def parse_wave_sizes(raw: Sequence[object] | object, option: str = "hotpatch_waves") -> tuple[Share, ...]:
-    """Return the sizes of ``[1, "25%", "100%"]`` or of a single one; InputError for zero, nothing or other text."""
-    allowed = "a number of machines of at least 1 or a percentage such as 25%, or a list of these"
+def parse_wave_sizes(raw: Sequence[object] | object, option: str = "hotpatch_waves") -> tuple[WaveSize, ...]:
+    """Return the sizes of ``[1, "25%", "100%"]``, ``[1, "double up to 25%"]`` or of a single one.
+
+    InputError for zero, nothing or other text.
+    """
+    allowed = (
+        "a number of machines of at least 1, a percentage such as 25%, double, double up to one of these, "
+        "or a list of these"
+    )
     items = list(raw) if isinstance(raw, (list, tuple)) else [raw]
     if not items:
         raise InputError(option, raw, allowed)
-    return tuple(_parse_share(option, item, allowed, least=1) for item in items)
+    return tuple(_parse_wave_size(option, item, allowed) for item in items)
 
 
-def cut_waves(hosts: Sequence[T], sizes: Sequence[Share]) -> list[list[T]]:
-    """Return the hosts in waves, in their order; the last size repeats until all are in one.
+def _parse_wave_size(option: str, raw: object, allowed: str) -> WaveSize:
+    found = _DOUBLING.fullmatch(raw.strip()) if isinstance(raw, str) else None
+    if found is None:
+        return _parse_share(option, raw, allowed, least=1)
+    return Doubling(_parse_share(option, found[1], allowed, least=1) if found[1] else None)
 
-    Percentages are of all hosts and round down, but no wave is smaller than one machine: a wave's size is the most
-    that can go wrong before a proof.
+
+def wave_sizes(total: int, sizes: Sequence[WaveSize]) -> Iterator[int]:
+    """Yield the size of each wave, without end; the last one repeats.
+
+    Percentages are of all *total* machines and round down, but no wave is smaller than one machine: a wave's size is
+    the most that can go wrong before a proof. A first ``double`` starts with one machine.
     """
     if not sizes:
         raise ValueError("Waves need at least one size.")
+    size = 0
+    for wanted in itertools.chain(sizes, itertools.repeat(sizes[-1])):
+        if isinstance(wanted, Share):
+            size = max(1, wanted.of(total))
+        else:
+            grown = max(1, 2 * size)
+            size = grown if wanted.limit is None else min(grown, max(1, wanted.limit.of(total)))
+        yield size
+
+
+def cut_waves(hosts: Sequence[T], sizes: Sequence[WaveSize]) -> list[list[T]]:
+    """Return the hosts in waves, in their order, each of the size that :func:`wave_sizes` gives it."""
     waves: list[list[T]] = []
     rest = list(hosts)
-    while rest:
-        size = max(1, sizes[min(len(waves), len(sizes) - 1)].of(len(hosts)))
+    for size in wave_sizes(len(hosts), sizes):
+        if not rest:
+            break
         waves.append(rest[:size])
         rest = rest[size:]
     return waves

@@ -16,7 +16,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from ..domain.rings import ONLY_RING
+
+T = TypeVar("T")
 
 FORMAT = 1
 STATE_FILE = "rollout.json"
@@ -35,6 +39,13 @@ class Record:
     counts from 1 and is None for a machine that was judged when the plan was made. ``install`` is its entry of
     patch_installation's result, ``before`` and ``after`` are what the guest said, shortened for the report.
     ``earlier`` is what an earlier rollout sent it for the same release without success.
+
+    Where it stands, as the plan used it: ``ring`` by name; ``service`` as tagged or set, None without one; ``alone``
+    are the groups of which one machine goes at a time (``domain controllers of contoso.com``, ``cluster SQL1``);
+    ``zone`` is the physical zone (``westeurope-az1``), or one that holds for its subscription only where Azure did not
+    tell; ``location`` is the region; ``availability_set`` an ARM ID in lower case; ``update_domain`` Azure's number;
+    ``time_zone`` the machine's, a Windows or IANA name; ``window`` a host's own window, as written; ``notes`` say what
+    the plan did not know of it.
     """
 
     host: str
@@ -55,6 +66,16 @@ class Record:
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
     earlier: dict[str, Any] | None = None
+    ring: str | None = None
+    service: str | None = None
+    alone: list[str] = field(default_factory=list)
+    zone: str | None = None
+    location: str | None = None
+    availability_set: str | None = None
+    update_domain: int | None = None
+    time_zone: str | None = None
+    window: dict[str, Any] | str | None = None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -72,12 +93,29 @@ class Record:
 
 @dataclass
 class Wave:
-    """One wave: the ARM IDs (lower case) it was planned with and when it ran (ISO 8601, UTC)."""
+    """One wave: the ARM IDs (lower case) it was planned with, its ring's name, and when it ran (ISO 8601, UTC)."""
 
     number: int
     machines: list[str]
     started: str | None = None
     finished: str | None = None
+    ring: str = ONLY_RING
+
+
+@dataclass
+class Ring:
+    """One ring of the rollout and how far it came; times are ISO 8601, UTC.
+
+    ``rules`` are as :meth:`RingRules.to_dict` writes them. ``soak_until`` is set when its last wave is judged and the
+    ring has to soak; ``soaked`` when it was proven again after that.
+    """
+
+    name: str
+    rules: dict[str, Any]
+    started: str | None = None
+    finished: str | None = None
+    soak_until: str | None = None
+    soaked: str | None = None
 
 
 @dataclass
@@ -87,7 +125,8 @@ class Rollout:
     ``scope`` are the keys of the machines of the current run: a run under ``--limit`` may continue a part of it.
 
     ``status`` is ``running``, ``finished`` or ``stopped``; ``stop`` says why it was stopped, with the wave's number.
-    ``resumed`` counts how often a later run took it up again.
+    ``resumed`` counts how often a later run took it up again. ``budget`` is that of the whole rollout; ``rings`` are in
+    the order they are taken, and in a state from before there were rings there is one, without rules.
     """
 
     rollout_id: str
@@ -98,6 +137,7 @@ class Rollout:
     stop: dict[str, Any] | None = None
     resumed: int = 0
     changed: bool = False
+    rings: list[Ring] = field(default_factory=lambda: [Ring(ONLY_RING, {})])
     waves: list[Wave] = field(default_factory=list)
     scope: list[str] = field(default_factory=list)
     machines: dict[str, Record] = field(default_factory=dict)
@@ -105,6 +145,17 @@ class Rollout:
 
     def wave(self, number: int) -> Wave:
         return self.waves[number - 1]
+
+    def ring(self, name: str) -> Ring:
+        """The ring of that name; KeyError where there is none."""
+        for ring in self.rings:
+            if ring.name == name:
+                return ring
+        raise KeyError(name)
+
+    def waves_of(self, ring: str) -> list[Wave]:
+        """The waves of that ring, in the order they are taken."""
+        return [wave for wave in self.waves if wave.ring == ring]
 
     def records(self, hosts: Iterable[str]) -> list[Record]:
         """The records of *hosts*, in that order; hosts the plan does not know are left out."""
@@ -139,9 +190,17 @@ def rollout_from_dict(data: Mapping[str, Any]) -> Rollout:
         raise ValueError(f"format {data['format']!r} where {FORMAT} is understood")
     known = {item.name for item in fields(Rollout)}
     rollout = Rollout(**{name: value for name, value in data.items() if name in known})
-    rollout.waves = [Wave(**wave) for wave in data["waves"]]
-    rollout.machines = {key: Record(**record) for key, record in data["machines"].items()}
+    if "rings" in data:
+        rollout.rings = [_known(Ring, ring) for ring in data["rings"]]
+    rollout.waves = [_known(Wave, wave) for wave in data["waves"]]
+    rollout.machines = {key: _known(Record, record) for key, record in data["machines"].items()}
     return rollout
+
+
+def _known(kind: type[T], data: Mapping[str, Any]) -> T:
+    """The dataclass of those keys that it knows: a newer version may have written more."""
+    names = {item.name for item in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in data.items() if name in names})
 
 
 def state_path(state_dir: str) -> Path:
