@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Place a ring's machines in waves so that what depends on each other is never under way together.
 
-The rules are those of Azure's own availability-first order (Microsoft Learn, "Automatic guest patching for Azure virtual
-machines", 2024-07), which an installation on demand does not keep: within an availability set one update domain at a time
-and at most 20 % of its machines, one at a time in sets of fewer than ten; machines of different zones never at once,
-which here is asked of the machines of one service; paired regions never at once. Domain controllers of one domain and
-nodes of one cluster, which Azure does not know, go one at a time, and the node that owns the cluster goes last.
+The rules are those of Azure's own availability-first order (Microsoft Learn, "Automatic guest patching for Azure
+virtual machines", 2024-07), which an installation on demand does not keep: within an availability set one update domain
+at a time and at most 20 % of its machines, one at a time in sets of fewer than ten; machines of different zones never
+at once, which here is asked of the machines of one service; paired regions never at once. Domain controllers of one
+domain and nodes of one cluster, which Azure does not know, go one at a time, and the node that owns the cluster last.
 
 What is not known is taken as the worst it can be: see :class:`Site`.
 """
@@ -14,7 +14,7 @@ What is not known is taken as the worst it can be: see :class:`Site`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -47,6 +47,7 @@ class Site:
     :param owner: whether it owns the cluster's core group.
     :param role_unknown: whether it may be a domain controller or a node for all that is known; it then goes with no
         domain controller, no node and no other such machine.
+    :param window: a name for when it may be started; machines whose windows never meet cannot share a wave.
     """
 
     key: str
@@ -59,6 +60,7 @@ class Site:
     cluster: str | None = None
     owner: bool = False
     role_unknown: bool = False
+    window: str | None = None
 
     @property
     def zone_name(self) -> str:
@@ -83,15 +85,17 @@ class Surroundings:
         may be paired with any other.
     :param set_sizes: machines by availability set, of the whole rollout; a set that is missing counts as small.
     :param rules: the rules that are kept.
+    :param apart: pairs of window names that are never open together.
     """
 
     pairs: Mapping[str, str | None] = field(default_factory=dict)
     set_sizes: Mapping[str, int] = field(default_factory=dict)
     rules: frozenset[SpreadRule] = AVAILABILITY_FIRST_RULES
+    apart: frozenset[frozenset[str]] = frozenset()
 
 
 def parse_spread(raw: object, option: str = OPTION) -> frozenset[SpreadRule]:
-    """Return the rules of ``availability_first`` (all, also for nothing given), ``none``, or a list of rules to keep."""
+    """Return the rules of ``availability_first`` (all, as for nothing given), ``none``, or a list of those to keep."""
     allowed = f"{AVAILABILITY_FIRST}, none, or a list of the rules to keep, of " + ", ".join(SPREAD_RULES)
     if raw is None or raw == "":
         return AVAILABILITY_FIRST_RULES
@@ -105,6 +109,13 @@ def parse_spread(raw: object, option: str = OPTION) -> frozenset[SpreadRule]:
         if word not in SPREAD_RULES:
             raise InputError(option, word, allowed)
     return frozenset(rule for rule in SPREAD_RULES if rule in words)
+
+
+def spread_words(rules: frozenset[SpreadRule]) -> str | list[str]:
+    """Return the rules as a user would write them."""
+    if rules == AVAILABILITY_FIRST_RULES:
+        return AVAILABILITY_FIRST
+    return [rule for rule in SPREAD_RULES if rule in rules] or "none"
 
 
 def set_limit(machines: int) -> int:
@@ -172,7 +183,8 @@ class _OpenWave:
         self._domains: set[str] = set()
         self._clusters: set[str] = set()
         self._unknown_role = False
-        self._checks = [
+        self._windows: dict[str, None] = {}
+        self._checks: list[tuple[str, Callable[[Site], bool]]] = [
             (rule, check)
             for rule, check in (
                 ("availability_sets", self._set_against),
@@ -183,6 +195,8 @@ class _OpenWave:
             )
             if rule in around.rules
         ]
+        if around.apart:
+            self._checks.append(("windows", self._window_against))
 
     @property
     def keys(self) -> list[str]:
@@ -207,6 +221,8 @@ class _OpenWave:
         if site.cluster:
             self._clusters.add(site.cluster)
         self._unknown_role = self._unknown_role or site.role_unknown
+        if site.window:
+            self._windows[site.window] = None
 
     def _set_against(self, site: Site) -> bool:
         there = self._sets.get(site.availability_set) if site.availability_set else None
@@ -244,3 +260,7 @@ class _OpenWave:
         if site.owner and self._waiting.others_of(site.cluster):
             return True
         return self._unknown_role or site.cluster in self._clusters
+
+    def _window_against(self, site: Site) -> bool:
+        apart = self._around.apart
+        return bool(site.window) and any(frozenset((site.window, other)) in apart for other in self._windows)

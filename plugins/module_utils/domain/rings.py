@@ -15,6 +15,7 @@ from typing import Any
 
 from .durations import format_duration, parse_duration
 from .errors import InputError
+from .placement import AVAILABILITY_FIRST_RULES, SpreadRule, parse_spread, spread_words
 from .waves import Budget, WaveSize, parse_budget, parse_wave_sizes
 from .windows import Blackout, WindowRules, parse_blackout_dates, parse_window
 
@@ -36,6 +37,7 @@ _KEYS = (
     "soak",
     "window",
     "blackout_dates",
+    "spread",
     *PASSED_ON,
 )
 
@@ -52,7 +54,8 @@ class RingRules:
     :param wave_error_budget: the most bad endings in one of its waves; None: likewise.
     :param soak: time between its last proof and the next ring.
     :param window: when its machines may be started; None: always.
-    :param blackout_dates: local dates on which none is started.
+    :param blackout_dates: local dates on which none is started: the ring's own and the rollout's.
+    :param spread: the rules of placement that are kept in it.
     :param extras: the rules named in PASSED_ON, as given.
     """
 
@@ -66,6 +69,7 @@ class RingRules:
     soak: timedelta = timedelta()
     window: WindowRules | None = None
     blackout_dates: tuple[Blackout, ...] = ()
+    spread: frozenset[SpreadRule] = AVAILABILITY_FIRST_RULES
     extras: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -86,6 +90,7 @@ class RingRules:
             "soak": format_duration(self.soak),
             "window": None if self.window is None else self.window.to_dict(),
             "blackout_dates": [str(item) for item in self.blackout_dates],
+            "spread": spread_words(self.spread),
             **self.extras,
         }
 
@@ -139,7 +144,8 @@ def parse_ring(raw: object, defaults: Mapping[str, object], where: str = OPTION)
         wave_error_budget=_budget(given, raw, where, "wave_error_budget"),
         soak=parse_soak(given.get("soak"), _option(raw, where, "soak")),
         window=parse_window(given.get("window"), _option(raw, where, "window")),
-        blackout_dates=parse_blackout_dates(given.get("blackout_dates"), _option(raw, where, "blackout_dates")),
+        blackout_dates=_blackout_dates(raw, defaults, where),
+        spread=parse_spread(given.get("spread"), _option(raw, where, "spread")),
         extras={key: given[key] for key in PASSED_ON if key in given},
     )
 
@@ -164,6 +170,13 @@ def _option(raw: Mapping[str, object], where: str, key: str) -> str:
 def _budget(given: Mapping[str, object], raw: Mapping[str, object], where: str, key: str) -> Budget | None:
     value = given.get(key)
     return None if value is None or value == "" else parse_budget(value, _option(raw, where, key))
+
+
+def _blackout_dates(raw: Mapping[str, object], defaults: Mapping[str, object], where: str) -> tuple[Blackout, ...]:
+    """The rollout's dates and the ring's own: that a ring has its own does not open the others."""
+    own = parse_blackout_dates(raw.get("blackout_dates"), f"{where}.blackout_dates")
+    everybodys = parse_blackout_dates(defaults.get("blackout_dates"))
+    return tuple(dict.fromkeys((*everybodys, *own)))
 
 
 def _names(raw: object, option: str) -> tuple[str, ...]:

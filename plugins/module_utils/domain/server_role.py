@@ -1,0 +1,74 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a machine is one of few that others lean on: a domain controller, or a node of a failover cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .facts import Fact
+from .guest import GuestFacts
+
+DOMAIN_CONTROLLER_ROLES = frozenset({4, 5})
+"""Win32_ComputerSystem.DomainRole: 4 is a backup, 5 the primary domain controller (Microsoft Learn)."""
+
+_NOT_ASKED: Fact[Any] = Fact.unreadable("not asked")
+
+
+@dataclass(frozen=True)
+class ServerRole:
+    """What others lean on this machine for.
+
+    :param domain: the domain it is a controller of, in lower case; None when it is none.
+    :param cluster: the failover cluster it is a node of, in lower case.
+    :param owner: whether it owns the cluster's core group.
+    :param unknown: what could not be told, as the rest of a sentence; empty when all is known or nobody asked.
+    """
+
+    domain: str | None = None
+    cluster: str | None = None
+    owner: bool = False
+    unknown: str = ""
+
+
+def server_role(guest: GuestFacts | None, domain: str | None = None, cluster: str | None = None) -> ServerRole:
+    """Return a machine's role by its guest, and by what the inventory says, which wins.
+
+    :param guest: this run's reading; None when guests were not asked, which is said elsewhere, once for all of them.
+    :param domain: the domain that the inventory says it is a controller of; "" says that it is none, None says nothing.
+    :param cluster: likewise for the cluster.
+    """
+    role = ServerRole() if guest is None else _by_guest(guest, domain is None, cluster is None)
+    if domain is not None:
+        role = replace(role, domain=domain.lower() or None)
+    if cluster is not None:
+        role = replace(role, cluster=cluster.lower() or None)
+    return role
+
+
+def _by_guest(guest: GuestFacts, ask_domain: bool, ask_cluster: bool) -> ServerRole:
+    if not guest.reachable:
+        wanted = ask_domain or ask_cluster
+        return ServerRole(unknown=f"its guest did not answer ({guest.why})" if wanted else "")
+    unknown: list[str] = []
+    domain = None
+    role: Fact[int] = getattr(guest, "domain_role", _NOT_ASKED)
+    if role.value in DOMAIN_CONTROLLER_ROLES:
+        name: Fact[str] = getattr(guest, "domain", _NOT_ASKED)
+        # Of an unknown domain: together with all others of an unknown one.
+        domain = (name.value or "an unknown domain").lower()
+    elif role.is_unreadable and role.why != _NOT_ASKED.why and ask_domain:
+        unknown.append(f"whether it is a domain controller was not read ({role.why})")
+    named: Fact[str] = getattr(guest, "cluster_name", _NOT_ASKED)
+    if named.is_unreadable and named.why != _NOT_ASKED.why and ask_cluster:
+        unknown.append(f"whether it is a cluster's node was not read ({named.why})")
+    cluster = named.value.lower() if named.value else None
+    return ServerRole(domain, cluster, _owns(guest) if cluster else False, "; ".join(unknown))
+
+
+def _owns(guest: GuestFacts) -> bool:
+    """Whether it is the node that owns the core group; where the owner was not read nobody is known to be it."""
+    owner: Fact[str] = getattr(guest, "cluster_owner_node", _NOT_ASKED)
+    name = guest.computer_name.value
+    return bool(owner.value and name) and str(owner.value).lower() == str(name).lower()
