@@ -1,18 +1,35 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Plan a rollout: find the machines the hosts mean, then cut them into waves and take the lock."""
+"""Plan a rollout: find the machines the hosts mean, give them rings and waves, say what comes of it, take the lock."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import rollout_plan, rollout_report, rollout_state
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.durations import check_maximum_duration
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.errors import InputError
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.locations import regions_from_entries
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import (
+    rollout_forecast,
+    rollout_hosts,
+    rollout_plan,
+    rollout_plan_file,
+    rollout_plan_text,
+    rollout_state,
+)
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.lock import FolderLock, private_folder
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_options import ROLLOUT_PLAN
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_rings import Knowledge
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_state import Rollout
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import RolloutAction
+
+MOST_PASSED_ON = 200_000
+"""Characters of a plan that are still handed on as a statistic: AWX keeps it with the job, and cuts at 700 kB."""
 
 
 class ActionModule(RolloutAction):
@@ -24,35 +41,83 @@ class ActionModule(RolloutAction):
         return self._targets(options) if options["phase"] == "targets" else self._plan(options)
 
     def _targets(self, options: dict[str, Any]) -> dict[str, Any]:
-        own = self.of_hosts(options["hosts"], rollout_plan.ID_OPTION)
-        others = self.of_hosts([host for host in options["hosts"] if not own.get(host)], "id")
-        names = {rollout_plan.ID_OPTION: own, "id": others}
-        variables = {host: {name: found.get(host) for name, found in names.items()} for host in options["hosts"]}
-        ids = rollout_plan.find_targets(variables)
-        return {"changed": False, "ids": ids, "msg": f"{len(ids)} machines."}
+        ids = rollout_hosts.find_targets(self.variables_of(options["hosts"], (rollout_hosts.ID_OPTION, "id")))
+        subscriptions = sorted({value.split("/")[2].lower() for value in ids.values()})
+        return {"changed": False, "ids": ids, "subscriptions": subscriptions, "msg": f"{len(ids)} machines."}
 
     def _plan(self, options: dict[str, Any]) -> dict[str, Any]:
-        wishes = rollout_plan.Wishes(
+        wishes = self._wishes(options)
+        pace = rollout_plan_text.Pace(wishes.needed, timedelta(minutes=options["expected_minutes"]))
+        machines = rollout_plan.machines_by_key(options["machines"])
+        known = self._knowledge(options)
+        writes = not (self.check_mode or options["print_only"])
+        if writes:
+            folder = private_folder(rollout_state.ensure_state_dir(options["state_dir"]))
+            FolderLock(folder, self.owner()).acquire()
+        now = self.clock.now()
+        previous = rollout_state.load(options["state_dir"])
+        rollout = rollout_plan.make_plan(options["ids"], machines, wishes, now, previous, known)
+        seen = rollout_forecast.forecast(rollout, machines, now, wishes.needed, pace.expected)
+        every_machine = options["details"] == "all"
+        self.say(["", *rollout_plan_text.plan_lines(rollout, seen, known, pace, every_machine)])
+        waves = rollout_plan.open_waves(rollout)
+        document = rollout_plan_file.plan_document(rollout, machines)
+        if writes:
+            rollout_forecast.check_confirmation(sum(map(len, waves)), options["confirm_above"], options["confirm"])
+            if previous is not None and previous.rollout_id != rollout.rollout_id:
+                rollout_state.archive(options["state_dir"], previous)
+            rollout_state.save(options["state_dir"], rollout, self.now)
+        result = self._result(options, rollout, waves, writes)
+        return {**result, "exposed": list(seen.exposed), **self._carried(options, document, wishes.follow is None)}
+
+    def _wishes(self, options: dict[str, Any]) -> rollout_plan.Wishes:
+        return rollout_plan.Wishes(
             wave_sizes=options["wave_sizes"],
             error_budget=options["error_budget"],
             kb_numbers=options["kb_numbers"],
             overrides=options["preflight_overrides"],
             retry=options["retry"],
+            rings=options["rings"],
+            wave_error_budget=options["wave_error_budget"],
+            soak=options["soak"],
+            blackout_dates=options["blackout_dates"],
+            spread=options["spread"],
+            blocked_kbs=options["blocked_kbs"],
+            needed=check_maximum_duration("hotpatch_maximum_duration", options["maximum_duration"]),
+            follow=self._followed(options),
         )
-        machines = rollout_plan.machines_by_key(options["machines"])
-        writes = not (self.check_mode or options["print_only"])
-        if writes:
-            folder = private_folder(rollout_state.ensure_state_dir(options["state_dir"]))
-            FolderLock(folder, self.owner()).acquire()
-        previous = rollout_state.load(options["state_dir"])
-        rollout = rollout_plan.make_plan(options["ids"], machines, wishes, self.clock.now(), previous)
-        if writes:
-            if previous is not None and previous.rollout_id != rollout.rollout_id:
-                rollout_state.archive(options["state_dir"], previous)
-            rollout_state.save(options["state_dir"], rollout, self.now)
-        waves = rollout_plan.open_waves(rollout)
-        self._print(rollout, waves)
-        return self._result(options, rollout, waves, writes)
+
+    @staticmethod
+    def _followed(options: dict[str, Any]) -> rollout_plan_file.PlanFile | None:
+        """The plan to follow: the one handed over, else the file's."""
+        if not options["follow"]:
+            return None
+        if options["plan"]:
+            return rollout_plan_file.parse_plan(options["plan"])
+        if not options["plan_file"]:
+            raise InputError(
+                rollout_plan_file.FOLLOW_OPTION,
+                True,
+                "false where there is no plan to follow",
+                "set hotpatch_plan_file or hotpatch_plan",
+            )
+        return rollout_plan_file.read_plan(options["plan_file"])
+
+    def _knowledge(self, options: dict[str, Any]) -> Knowledge:
+        hosts = list(options["ids"])
+        groups = {str(name): list(members) for name, members in self._variables.get("groups", {}).items()}
+        inventory = rollout_hosts.read_inventory(self.variables_of(hosts, rollout_hosts.HOST_VARIABLES), groups)
+        guests = self.guests_of(hosts, options["guest_variable"]) if options["guest_variable"] else None
+        return Knowledge(inventory, guests, regions_from_entries(options["locations"]), options["service_tag"] or "")
+
+    def _carried(self, options: dict[str, Any], document: Mapping[str, Any], writes: bool) -> dict[str, Any]:
+        """The plan as it can be carried: written where a file was named, and handed on where it is small enough."""
+        found: dict[str, Any] = {"digest": document["digest"], "plan": {}}
+        if options["plan_file"] and writes and not self.check_mode:
+            found["plan_file"] = rollout_plan_file.write_plan(options["plan_file"], document)
+        if len(json.dumps(document)) <= MOST_PASSED_ON:
+            found["plan"] = dict(document)
+        return found
 
     def _result(
         self, options: dict[str, Any], rollout: Rollout, waves: list[list[str]], writes: bool
@@ -72,13 +137,3 @@ class ActionModule(RolloutAction):
             # Without a state on disk the plan itself is what the waves of check mode go by.
             result["draft"] = rollout.to_dict()
         return result
-
-    def _print(self, rollout: Rollout, waves: list[list[str]]) -> None:
-        rows = rollout_plan.describe_plan(rollout)
-        table = rollout_report.columns(
-            ("MACHINE", "WAVE", "PLAN", "REASON"), [tuple(map(rollout_report.printable, row)) for row in rows]
-        )
-        taken_up = f", taken up again ({rollout.resumed})" if rollout.resumed else ""
-        sizes = ", ".join(str(len(wave)) for wave in waves) or "none"
-        head = f"Plan of rollout {rollout.rollout_id}{taken_up}: waves of {sizes}; error budget {rollout.budget}"
-        self.say(["", head, "", *table, ""])

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Azure's regions as a subscription sees them: which one is paired with which, and which zone is which.
 
-The number of an availability zone means another building in each subscription: machines of two subscriptions share a zone
-when their *physical* zones are the same. Both facts come from the list of a subscription's locations (Microsoft Learn,
-"Subscriptions - List Locations", api-version 2022-12-01; shape as in published answers of 2024 and 2025).
+The number of an availability zone means another building in each subscription: machines of two subscriptions share a
+zone when their *physical* zones are the same. Both facts come from the list of a subscription's locations (Microsoft
+Learn, "Subscriptions - List Locations", api-version 2022-12-01; shape as in published answers of 2024 and 2025).
 """
 
 from __future__ import annotations

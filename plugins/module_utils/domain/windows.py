@@ -143,6 +143,16 @@ class Window:
         closes = self.closes_at(now)
         return closes is not None and now + duration <= closes
 
+    def starts(self, now: datetime, duration: timedelta, days: int) -> list[tuple[datetime, datetime]]:
+        """The spans, both ends included, in which what takes *duration* could be started in the next days."""
+        spans: list[tuple[datetime, datetime]] = []
+        for opens, closes in self._intervals(now, days):
+            if spans and opens <= spans[-1][1]:
+                spans[-1] = (spans[-1][0], max(spans[-1][1], closes))
+            else:
+                spans.append((opens, closes))
+        return [(opens, closes - duration) for opens, closes in spans if opens + duration <= closes]
+
     def _intervals(self, now: datetime, days: int) -> Iterator[tuple[datetime, datetime]]:
         """Yield what is open, in order, from the day before *now* on; moments in UTC."""
         today = now.astimezone(self.zone).date()
@@ -302,3 +312,9 @@ def _blackout(raw: object, option: str) -> Blackout:
     if found.last < found.first:
         raise InputError(option, raw, allowed, "its end lies before its start")
     return found
+
+
+def meet(one: Window, other: Window, now: datetime, duration: timedelta, days: int = 15) -> bool:
+    """Whether there is a moment in the next days at which what takes *duration* could be started in both windows."""
+    first, second = one.starts(now, duration, days), other.starts(now, duration, days)
+    return any(a[0] <= b[1] and b[0] <= a[1] for a in first for b in second)

@@ -40,12 +40,21 @@ class Record:
     patch_installation's result, ``before`` and ``after`` are what the guest said, shortened for the report.
     ``earlier`` is what an earlier rollout sent it for the same release without success.
 
-    Where it stands, as the plan used it: ``ring`` by name; ``service`` as tagged or set, None without one; ``alone``
-    are the groups of which one machine goes at a time (``domain controllers of contoso.com``, ``cluster SQL1``);
-    ``zone`` is the physical zone (``westeurope-az1``), or one that holds for its subscription only where Azure did not
-    tell; ``location`` is the region; ``availability_set`` an ARM ID in lower case; ``update_domain`` Azure's number;
-    ``time_zone`` the machine's, a Windows or IANA name; ``window`` a host's own window, as written; ``notes`` say what
-    the plan did not know of it.
+    Where it stands, as the plan used it:
+
+    :param ring: by name.
+    :param service: as tagged or set; None without one.
+    :param domain: the one it is a controller of.
+    :param cluster: the one it is a node of; ``cluster_owner``: whether it owned it when the plan was made.
+    :param role_unknown: why domain and cluster could not be told; empty when they could, or nobody asked.
+    :param zone: physical (``westeurope-az1``), or one that holds for its subscription only where Azure did not tell.
+    :param location: the region.
+    :param availability_set: an ARM ID in lower case; ``update_domain`` is Azure's number in it.
+    :param time_zone: the machine's, a Windows or IANA name.
+    :param window: the host's own, as written.
+    :param exposed_from: from when on the platform may patch it before its turn, to ``exposed_until`` (None: no turn is
+        in sight); both None when its turn comes first.
+    :param notes: what the plan has to say of it.
     """
 
     host: str
@@ -68,13 +77,18 @@ class Record:
     earlier: dict[str, Any] | None = None
     ring: str | None = None
     service: str | None = None
-    alone: list[str] = field(default_factory=list)
+    domain: str | None = None
+    cluster: str | None = None
+    cluster_owner: bool = False
+    role_unknown: str = ""
     zone: str | None = None
     location: str | None = None
     availability_set: str | None = None
     update_domain: int | None = None
     time_zone: str | None = None
-    window: dict[str, Any] | str | None = None
+    window: dict[str, Any] | None = None
+    exposed_from: str | None = None
+    exposed_until: str | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -93,13 +107,20 @@ class Record:
 
 @dataclass
 class Wave:
-    """One wave: the ARM IDs (lower case) it was planned with, its ring's name, and when it ran (ISO 8601, UTC)."""
+    """One wave: the ARM IDs (lower case) it was planned with, its ring's name, and when it ran (ISO 8601, UTC).
+
+    ``size`` is how many it might have held, ``held_back`` how many machines each rule of placement kept out of it;
+    ``expected`` is when the plan thought that it would start, None where no window opens.
+    """
 
     number: int
     machines: list[str]
     started: str | None = None
     finished: str | None = None
     ring: str = ONLY_RING
+    size: int | None = None
+    held_back: dict[str, int] = field(default_factory=dict)
+    expected: str | None = None
 
 
 @dataclass
@@ -126,7 +147,8 @@ class Rollout:
 
     ``status`` is ``running``, ``finished`` or ``stopped``; ``stop`` says why it was stopped, with the wave's number.
     ``resumed`` counts how often a later run took it up again. ``budget`` is that of the whole rollout; ``rings`` are in
-    the order they are taken, and in a state from before there were rings there is one, without rules.
+    the order they are taken, and in a state from before there were rings there is one, without rules. ``plan_digest``
+    names the plan file that it follows.
     """
 
     rollout_id: str
@@ -136,6 +158,7 @@ class Rollout:
     status: str = RUNNING
     stop: dict[str, Any] | None = None
     resumed: int = 0
+    plan_digest: str | None = None
     changed: bool = False
     rings: list[Ring] = field(default_factory=lambda: [Ring(ONLY_RING, {})])
     waves: list[Wave] = field(default_factory=list)

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.errors import InputError
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_hosts import find_targets
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_plan import (
-    describe_plan,
-    find_targets,
     make_plan,
     open_waves,
 )
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_plan_text import describe_plan
 
 from .rollout_fleet import KB_2022, KB_2025, NOW, ids, installed, keyed, machine, rid, wishes
 
@@ -148,4 +148,4 @@ def test_what_was_sent_in_vain_is_not_sent_again(
 def test_the_printed_plan_has_every_machine_once() -> None:
     fleet = keyed(machine("off", power="stopped"), machine("a"))
     rows = describe_plan(make_plan(ids("off", "a"), fleet, wishes(), NOW))
-    assert [(row[0], row[1], row[2]) for row in rows] == [("a", "1", f"install {KB_2025}"), ("off", "-", "skipped")]
+    assert [row[:4] for row in rows] == [("a", "all", "1", f"install {KB_2025}"), ("off", "all", "-", "skipped")]
