@@ -16,8 +16,9 @@ description:
   - A part of the playbook C(winfleet.hotpatch.rollout), which is what to run. It is described here for those who build
     a playbook of their own from the stages of the role C(winfleet.hotpatch.rollout).
   - Phase V(targets) finds the ARM ID of each host.
-  - Phase V(plan) leaves out the machines that Azure says cannot be patched now, with the reason, and cuts the others
-    into waves. It takes the lock of the state folder for the running C(ansible-playbook), and writes the plan there.
+  - Phase V(plan) leaves out the machines that Azure says cannot be patched now, with the reason, and gives the others
+    their rings and waves, so that what depends on each other is never under way together. It takes the lock of the
+    state folder for the running C(ansible-playbook), and writes the plan there.
   - A rollout that was interrupted is taken up again. Its machines keep their verdicts and their waves.
 options:
   phase:
@@ -41,18 +42,45 @@ options:
     default: []
   wave_sizes:
     description:
-      - Size of each wave, as a number of machines or a percentage of all machines that can start. The last size is
-        repeated.
+      - Size of each wave, as a number of machines, a percentage of the ring's machines that can start, V(double), or
+        V(double up to 25%). The last size is repeated.
     type: list
     elements: str
     default: ["1", "25%", "100%"]
   error_budget:
     description:
       - How many machines, or which percentage of those with a wave, may end badly before no further wave is started.
+      - Without it the budget is V(0), or with O(rings) each ring's own.
     type: str
-    default: "0"
+  rings:
+    description: The rings in their order, as C(hotpatch_rings) in the README of the role C(winfleet.hotpatch.rollout).
+    type: list
+    elements: dict
+    default: []
+  wave_error_budget:
+    description: The error budget of one wave, for rings that have none of their own.
+    type: str
+  soak:
+    description: Seconds or an ISO 8601 duration between two rings, for rings that have none of their own.
+    type: str
+  blackout_dates:
+    description: Local dates, or spans of dates, on which no machine is started.
+    type: list
+    elements: raw
+    default: []
+  spread:
+    description: V(availability_first), V(none), or a list of the rules of placement to keep.
+    type: raw
+  service_tag:
+    description: The Azure tag that names a machine's service.
+    type: str
   kb_numbers:
     description: KBs to install in place of what the release calendar says.
+    type: list
+    elements: str
+    default: []
+  blocked_kbs:
+    description: KBs that no machine is sent.
     type: list
     elements: str
     default: []
@@ -65,6 +93,47 @@ options:
     description: Install again where an earlier rollout of the same release sent an installation that ended badly.
     type: bool
     default: false
+  maximum_duration:
+    description: The time that Azure gives one installation; a machine that cannot finish in its window is not started.
+    type: str
+    default: PT2H
+  expected_minutes:
+    description: What one wave is expected to take; for the forecast only.
+    type: int
+    default: 15
+  locations:
+    description: The C(subscriptions) that M(winfleet.hotpatch.location_info) returned.
+    type: list
+    elements: dict
+    default: []
+  guest_variable:
+    description:
+      - Name of the variable in which each host has its result of M(winfleet.hotpatch.guest_info), for domain
+        controllers, cluster nodes and time zones.
+    type: str
+  follow:
+    description: Follow O(plan) or O(plan_file) to the letter, and refuse where the fleet differs from it.
+    type: bool
+    default: false
+  plan_file:
+    description: Where O(print_only=true) writes the plan, and O(follow=true) reads it.
+    type: path
+  plan:
+    description: A plan to follow, as RV(plan) of an earlier run.
+    type: dict
+    default: {}
+  confirm_above:
+    description: More machines than this are started only when O(confirm) allows as many.
+    type: int
+    default: 500
+  confirm:
+    description: The number of machines that may be started at most.
+    type: str
+  details:
+    description: V(all) prints every machine also of a large fleet.
+    type: str
+    choices: [auto, all]
+    default: auto
   state_dir:
     description: For O(phase=plan), the folder of the state, the journal and the lock.
     type: path
@@ -129,6 +198,30 @@ ids:
   sample:
     app01: >-
       /subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/app01
+subscriptions:
+  description: The subscriptions of these machines.
+  returned: success, with O(phase=targets)
+  type: list
+  elements: str
+plan:
+  description:
+    - The plan as it can be carried, for O(plan) of a later run. Empty where it is too large for a statistic of AWX.
+  returned: success, with O(phase=plan)
+  type: dict
+digest:
+  description: Names what the plan decides.
+  returned: success, with O(phase=plan)
+  type: str
+  sample: 3f0b6a1e9c2d7788
+plan_file:
+  description: Where the plan was written.
+  returned: success, with O(phase=plan), when it was written
+  type: str
+exposed:
+  description: Hosts that the platform may patch by itself before their turn.
+  returned: success, with O(phase=plan)
+  type: list
+  elements: str
 rollout_id:
   description: Name of the rollout.
   returned: success, with O(phase=plan)

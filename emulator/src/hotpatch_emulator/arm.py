@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from hotpatch_emulator import neighbours, throttle
+from hotpatch_emulator import neighbours, regions, throttle
 from hotpatch_emulator.compute import Change, Compute
 from hotpatch_emulator.settings import Principal
 from hotpatch_emulator.state import VirtualMachine
@@ -105,6 +105,8 @@ class Gateway:
             route("GET", "/subscriptions", "", self._subscriptions),
             route("POST", r"/providers/microsoft\.resourcegraph/resources", "", self._graph),
             route("GET", _SUB, "Microsoft.Resources/subscriptions/read", self._subscription),
+            route("GET", _SUB + "/locations", "Microsoft.Resources/subscriptions/locations/read", self._locations,
+                  levels=2),
             route("GET", _SUB + "/resourcegroups", "Microsoft.Resources/subscriptions/resourceGroups/read",
                   self._groups, levels=2),
             route("GET", _GROUP, "Microsoft.Resources/subscriptions/resourceGroups/read", self._group),
@@ -268,6 +270,16 @@ class Gateway:
     def _subscription(self, call: _Call, _seen: Seen) -> Reply:
         identifier = self._subscription_of(call.parts)
         return Reply(200, neighbours.subscription(self._world.fleet, str(identifier)))
+
+    def _locations(self, call: _Call, _seen: Seen) -> Reply:
+        subscription = str(self._subscription_of(call.parts))
+        found = regions.locations(
+            self._world.fleet.seed,
+            subscription,
+            with_zones=call.api_version >= regions.FIRST_WITH_ZONES,
+            extended=call.request.query.get("includeExtendedLocations", "").lower() == "true",
+        )
+        return Reply(200, {"value": found})
 
     def _groups(self, call: _Call, _seen: Seen) -> Reply:
         subscription = str(self._subscription_of(call.parts))

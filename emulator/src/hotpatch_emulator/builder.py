@@ -34,6 +34,7 @@ class Builder:
         wanted = document.get("subscriptions") or [{"name": "rehearsal"}]
         self.subscriptions = {str(item.get("id") or self._uuid()): str(item["name"]) for item in wanted}
         self.built = 0
+        self._dealt: dict[tuple[Any, ...], int] = {}
 
     def _uuid(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
@@ -138,6 +139,7 @@ class Builder:
             size=str(item.get("size", "Standard_DS1_v2")),
             zones=(str(zone),) if zone is not None else (),
             availability_set=item.get("availability_set"),
+            update_domain=self._update_domain(item),
             scale_set=item.get("scale_set"),
             tags=dict(item.get("tags", {})),
             power_state=power,
@@ -148,6 +150,15 @@ class Builder:
             expect=dict(item.get("expect", {})),
             host=str(item.get("host") or name),
         )
+
+    def _update_domain(self, item: Mapping[str, Any]) -> int | None:
+        """The domain a fleet file gives, else Azure's way: the machines of a set are dealt over five in turn."""
+        name = item.get("availability_set")
+        if name is None:
+            return None
+        place = (item.get("subscription"), item.get("resource_group"), str(name).lower())
+        dealt = self._dealt[place] = self._dealt.get(place, -1) + 1
+        return int(item.get("update_domain", dealt % 5))
 
     def _subscription(self, wanted: str | None, who: str) -> str:
         """The id of a subscription given by id or name, of the first one by default."""

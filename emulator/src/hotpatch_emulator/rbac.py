@@ -58,6 +58,7 @@ ROLES: dict[str, Role] = {
     "Patch Operator": Role(
         (
             "Microsoft.Resources/subscriptions/read",
+            "Microsoft.Resources/subscriptions/locations/read",
             "Microsoft.Resources/subscriptions/resourceGroups/read",
             f"{_MACHINE}/read",
             f"{_MACHINE}/instanceView/read",

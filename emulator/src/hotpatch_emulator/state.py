@@ -176,6 +176,7 @@ class VirtualMachine:
     os_type: str = "Windows"
     zones: tuple[str, ...] = ()
     availability_set: str | None = None
+    update_domain: int | None = None
     scale_set: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     power_state: str = "running"

@@ -122,6 +122,9 @@ def _provisioning_status(machine: VirtualMachine) -> dict[str, Any]:
 def instance_view(machine: VirtualMachine, now: datetime) -> dict[str, Any]:
     """The body of GET .../instanceView. A deallocated machine has neither agent, OS nor patchStatus, as recorded."""
     view: dict[str, Any] = {}
+    if machine.update_domain is not None:
+        view["platformUpdateDomain"] = machine.update_domain
+        view["platformFaultDomain"] = machine.update_domain % 2
     allocated = machine.power_state not in ("deallocated", "deallocating")
     if allocated and machine.provision_vm_agent:
         view.update(_guest_part(machine, now))

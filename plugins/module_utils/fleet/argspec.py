@@ -99,6 +99,17 @@ def machine_info_spec() -> ArgumentSpec:
     )
 
 
+def location_info_spec() -> ArgumentSpec:
+    """``location_info``: subscriptions, and the regions of interest."""
+    return ArgumentSpec(
+        {
+            **auth_options(),
+            "subscription_ids": {"type": "list", "elements": "str"},
+            "locations": {"type": "list", "elements": "str"},
+        }
+    )
+
+
 def enrollment_spec() -> ArgumentSpec:
     """``enrollment``."""
     own: Options = {

@@ -176,8 +176,8 @@ def remarks_on(rollout: Rollout, seen: Forecast, known: Knowledge) -> list[str]:
     remarks = [*_exposure(waiting, seen), *_unknown_regions(waiting, known), *_unknown_roles(waiting, known)]
     without = [item.host for item in waiting if item.availability_set and item.update_domain is None]
     if without:
-        of_whom = some(without, NAMES)
-        remarks.append(f"Azure named no update domain of {of_whom} in its set: nobody of the set goes with it.")
+        unknown = "no update domain is known"
+        remarks.append(f"Of {some(without, NAMES)} {unknown}: nobody of the availability set goes with it.")
     remarks += [f"{record.host}: {note}." for record in rollout.in_scope for note in record.notes]
     return remarks
 
