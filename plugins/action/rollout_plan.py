@@ -26,7 +26,11 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.lock impor
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_options import ROLLOUT_PLAN
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_rings import Knowledge
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_state import Rollout
+from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.guest_reader import read_guests
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import RolloutAction
+
+GUEST_SUBSET = "core"
+"""What the guests are asked for."""
 
 MOST_PASSED_ON = 200_000
 """Characters of a plan that are still handed on as a statistic: AWX keeps it with the job, and cuts at 700 kB."""
@@ -107,7 +111,9 @@ class ActionModule(RolloutAction):
         hosts = list(options["ids"])
         groups = {str(name): list(members) for name, members in self._variables.get("groups", {}).items()}
         inventory = rollout_hosts.read_inventory(self.variables_of(hosts, rollout_hosts.HOST_VARIABLES), groups)
-        guests = self.guests_of(hosts, options["guest_variable"]) if options["guest_variable"] else None
+        guests = None
+        if options["ask_guests"]:
+            guests = read_guests(hosts, self._variables, GUEST_SUBSET, options["guest_timeout"], action=self)
         return Knowledge(inventory, guests, regions_from_entries(options["locations"]), options["service_tag"] or "")
 
     def _carried(self, options: dict[str, Any], document: Mapping[str, Any], writes: bool) -> dict[str, Any]:

@@ -36,6 +36,10 @@ options:
       - Names of the regions that are returned, such as V(westeurope). All without it.
     type: list
     elements: str
+  api_version:
+    description:
+      - The API version of the request, V(2022-12-01) without it. Older ones do not tell physical zones.
+    type: str
 seealso:
   - module: winfleet.hotpatch.machine_info
   - module: winfleet.hotpatch.rollout_plan

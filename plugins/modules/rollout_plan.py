@@ -106,11 +106,16 @@ options:
     type: list
     elements: dict
     default: []
-  guest_variable:
+  ask_guests:
     description:
-      - Name of the variable in which each host has its result of M(winfleet.hotpatch.guest_info), for domain
-        controllers, cluster nodes and time zones.
-    type: str
+      - Ask the guests, over each host's own connection variables, for what only they know, namely domain controllers,
+        cluster nodes and time zones.
+    type: bool
+    default: false
+  guest_timeout:
+    description: Seconds for all guests together; those that have not answered by then count as silent.
+    type: int
+    default: 120
   follow:
     description: Follow O(plan) or O(plan_file) to the letter, and refuse where the fleet differs from it.
     type: bool

@@ -34,7 +34,9 @@ def locations(
     seed: int, subscription_id: str, *, with_zones: bool = True, extended: bool = False
 ) -> list[dict[str, Any]]:
     """All regions in Azure's shape; an edge zone too where extended locations were asked for."""
-    pairs: dict[str, str | None] = dict(_PAIRS) | {other: one for one, other in _PAIRS}
+    pairs: dict[str, str | None] = {}
+    for one, other in _PAIRS:
+        pairs[one], pairs[other] = other, one
     pairs |= _ONE_WAY
     pairs |= dict.fromkeys(_UNPAIRED)
     found = [_region(seed, subscription_id, name, pair, with_zones) for name, pair in sorted(pairs.items())]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,13 +24,16 @@ class ServerRole:
     :param domain: the domain it is a controller of, in lower case; None when it is none.
     :param cluster: the failover cluster it is a node of, in lower case.
     :param owner: whether it owns the cluster's core group.
-    :param unknown: what could not be told, as the rest of a sentence; empty when all is known or nobody asked.
+    :param unknown: what the guest could not tell, as a clause; empty when all is known, or it was not asked.
+    :param silent: why the guest did not answer. It has to answer before it is started, and tells its role then: see
+        :func:`surprises`.
     """
 
     domain: str | None = None
     cluster: str | None = None
     owner: bool = False
     unknown: str = ""
+    silent: str = ""
 
 
 def server_role(guest: GuestFacts | None, domain: str | None = None, cluster: str | None = None) -> ServerRole:
@@ -49,8 +53,7 @@ def server_role(guest: GuestFacts | None, domain: str | None = None, cluster: st
 
 def _by_guest(guest: GuestFacts, ask_domain: bool, ask_cluster: bool) -> ServerRole:
     if not guest.reachable:
-        wanted = ask_domain or ask_cluster
-        return ServerRole(unknown=f"its guest did not answer ({guest.why})" if wanted else "")
+        return ServerRole(silent=(guest.why or "no answer") if ask_domain or ask_cluster else "")
     unknown: list[str] = []
     domain = None
     role: Fact[int] = getattr(guest, "domain_role", _NOT_ASKED)
@@ -72,3 +75,24 @@ def _owns(guest: GuestFacts) -> bool:
     owner: Fact[str] = getattr(guest, "cluster_owner_node", _NOT_ASKED)
     name = guest.computer_name.value
     return bool(owner.value and name) and str(owner.value).lower() == str(name).lower()
+
+
+def surprises(roles: Mapping[str, ServerRole]) -> dict[str, str]:
+    """Return the machines that must not be started together with the others, with the reason.
+
+    What a plan knew it has kept apart; this finds what only showed when the guests were asked before a wave's start. Of
+    machines that go one at a time the first may start.
+
+    :param roles: the role of each machine that is about to be started, in the order in which they are preferred.
+    """
+    first: dict[tuple[str, str], str] = {}
+    held: dict[str, str] = {}
+    for name, role in roles.items():
+        groups = [("a domain controller of", role.domain), ("a node of the cluster", role.cluster)]
+        for what, group in groups:
+            if group is None:
+                continue
+            other = first.setdefault((what, group), name)
+            if other != name:
+                held[name] = f"its guest says that it is {what} {group}, as {other} is, which is started now"
+    return held

@@ -106,6 +106,7 @@ def location_info_spec() -> ArgumentSpec:
             **auth_options(),
             "subscription_ids": {"type": "list", "elements": "str"},
             "locations": {"type": "list", "elements": "str"},
+            "api_version": {"type": "str"},
         }
     )
 

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
 from ..azure.errors import AzureFailure
-from ..azure.locations import Locations
+from ..azure.locations import API_VERSION, Locations
 from ..azure.session import open_session
 from ..clock import Clock
 from ..domain.locations import Region, region_name, regions_from_arm
@@ -34,7 +34,7 @@ Connect = Callable[[Mapping[str, Any], Mapping[str, str], Clock], AbstractAsyncC
 async def connect(params: Mapping[str, Any], environ: Mapping[str, str], clock: Clock) -> AsyncIterator[Reader]:
     """Open the session that the task's authentication options ask for."""
     async with open_session(params, environ, clock) as session:
-        yield Locations(session)
+        yield Locations(session, str(params.get("api_version") or API_VERSION))
 
 
 def run(

@@ -17,6 +17,7 @@ from .rollout_forecast import Forecast
 from .rollout_hosts import some
 from .rollout_report import columns, printable
 from .rollout_rings import Knowledge, waves_in_order
+from .rollout_plan import NO_LIMIT
 from .rollout_state import Record, Rollout, Wave
 from .rollout_windows import rules_of
 
@@ -65,9 +66,10 @@ def _head(rollout: Rollout) -> str:
     waves = {record.wave for record in waiting}
     kbs = sorted({kb for record in waiting for kb in record.kbs})
     taken_up = f", taken up again ({rollout.resumed})" if rollout.resumed else ""
+    budget = "budgets by ring" if rollout.budget == NO_LIMIT else f"error budget {rollout.budget}"
     return (
         f"Plan of rollout {rollout.rollout_id}{taken_up}: {len(waiting)} of {len(rollout.scope)} machines in "
-        f"{len(waves)} waves; installs {', '.join(kbs) or 'nothing'}; error budget {rollout.budget}"
+        f"{len(waves)} waves; installs {', '.join(kbs) or 'nothing'}; {budget}"
     )
 
 
@@ -187,9 +189,10 @@ def _exposure(waiting: Iterable[Record], seen: Forecast) -> list[str]:
         return []
     exposed = [record for record in waiting if record.exposed_from]
     longest = max(exposed, key=lambda record: record.exposed_until or "9999")
-    until = longest.exposed_until or "a turn that is not in sight"
+    first = _short(parse_timestamp(longest.exposed_from or ""))
+    until = f"{_short(parse_timestamp(longest.exposed_until))} UTC" if longest.exposed_until else "no turn in sight"
     who = f"Azure may patch {len(exposed)} machines by itself before their turn ({some(seen.exposed, NAMES)})"
-    return [f"{who}; the longest exposed is {longest.host}, from {longest.exposed_from} to {until}."]
+    return [f"{who}; the longest exposed is {longest.host}, from {first} to {until}."]
 
 
 def _unknown_regions(waiting: Sequence[Record], known: Knowledge) -> list[str]:
@@ -214,12 +217,17 @@ def _unknown_roles(waiting: Sequence[Record], known: Knowledge) -> list[str]:
         other = "beyond what the inventory says" if named else "unless the inventory says so"
         what = f"domain controllers and cluster nodes are not known {other}"
         return [f"Guests were not asked, so {what} (hotpatch_domain_controller_of, hotpatch_cluster)."]
+    remarks = []
+    silent = [record.host for record in waiting if record.role_silent]
+    if silent:
+        what = f"The guests of {some(silent, NAMES)} did not answer"
+        remarks.append(f"{what}: they are not started unless they do, and tell then whether others wait for them.")
     unknown = [record for record in waiting if record.role_unknown]
-    if not unknown:
-        return []
-    hosts = some([record.host for record in unknown], NAMES)
-    what = f"Whether {hosts} is a domain controller or a cluster node is not known ({unknown[0].role_unknown})"
-    return [f"{what}: one at a time, and with none that is."]
+    if unknown:
+        hosts = some([record.host for record in unknown], NAMES)
+        what = f"Whether {hosts} is a domain controller or a cluster node is not known ({unknown[0].role_unknown})"
+        remarks.append(f"{what}: one at a time, and with none that is.")
+    return remarks
 
 
 def _short(moment: datetime) -> str:

@@ -78,6 +78,7 @@ def stand(record: Record, machine: Machine, known: Knowledge) -> None:
     record.service = says.service or (tags.get(known.service_tag.lower()) if known.service_tag else None) or None
     record.domain, record.cluster, record.cluster_owner = role.domain, role.cluster, role.owner
     record.role_unknown = role.unknown
+    record.role_silent = bool(role.silent)
     record.location = region_name(machine.location) or None
     record.zone = _zone(machine, known.regions)
     record.availability_set = machine.availability_set.lower() if machine.availability_set else None

@@ -46,7 +46,8 @@ class Record:
     :param service: as tagged or set; None without one.
     :param domain: the one it is a controller of.
     :param cluster: the one it is a node of; ``cluster_owner``: whether it owned it when the plan was made.
-    :param role_unknown: why domain and cluster could not be told; empty when they could, or nobody asked.
+    :param role_unknown: why its guest could not tell domain and cluster; empty when it could, or was not asked.
+    :param role_silent: whether its guest did not answer the plan; it tells its role before its wave starts.
     :param zone: physical (``westeurope-az1``), or one that holds for its subscription only where Azure did not tell.
     :param location: the region.
     :param availability_set: an ARM ID in lower case; ``update_domain`` is Azure's number in it.
@@ -81,6 +82,7 @@ class Record:
     cluster: str | None = None
     cluster_owner: bool = False
     role_unknown: str = ""
+    role_silent: bool = False
     zone: str | None = None
     location: str | None = None
     availability_set: str | None = None
