@@ -150,7 +150,7 @@ def place(sites: Sequence[Site], sizes: Sequence[WaveSize], around: Surroundings
             position += 1
         rest = skipped + rest[position:]
         if not wave.keys:
-            # Two clusters whose owners wait for each other: somebody has to go first.
+            # No rule keeps a machine out of an empty wave for ever, but a loop without end would be worse than a wave.
             wave.add(rest.pop(0))
         waiting.leave(wave.sites)
         waves.append(PlacedWave(wave.keys, size, dict(sorted(held.items()))))
@@ -253,12 +253,12 @@ class _OpenWave:
         return self._unknown_role or site.domain_controller_of in self._domains
 
     def _cluster_against(self, site: Site) -> bool:
+        if site.cluster and site.owner and self._waiting.others_of(site.cluster):
+            return True
         if site.role_unknown:
             return self._unknown_role or bool(self._clusters)
         if site.cluster is None:
             return False
-        if site.owner and self._waiting.others_of(site.cluster):
-            return True
         return self._unknown_role or site.cluster in self._clusters
 
     def _window_against(self, site: Site) -> bool:

@@ -15,9 +15,9 @@ from ..domain.rings import RingRules
 from ..domain.timestamps import parse_timestamp
 from .rollout_forecast import Forecast
 from .rollout_hosts import some
+from .rollout_plan import NO_LIMIT
 from .rollout_report import columns, printable
 from .rollout_rings import Knowledge, waves_in_order
-from .rollout_plan import NO_LIMIT
 from .rollout_state import Record, Rollout, Wave
 from .rollout_windows import rules_of
 
