@@ -37,6 +37,21 @@ options:
         signed poll URLs.
       - By default C(winfleet.hotpatch) in E(XDG_STATE_HOME), or else in C(~/.local/state).
     type: path
+  rollout_id:
+    description:
+      - The rollout that this task is a part of, as C(winfleet.hotpatch.rollout) sets it.
+      - With it the file C(control) in O(state_path) is read before every start. With C(pause) in it nothing is started
+        until it says C(resume) or is gone, with C(abort) nothing more at all; what runs is let finish.
+        C(block KB5087423) keeps a KB from being installed. A file that cannot be understood pauses.
+      - Starts and ends are written to C(events.jsonl) in O(state_path).
+    type: str
+  control_resource_groups:
+    description:
+      - ARM IDs of resource groups whose tag C(hotpatch-rollout) is heeded like the file C(control), with O(rollout_id).
+      - The tags are read every half minute. A tag that cannot be read pauses.
+    type: list
+    elements: str
+    default: []
 """
 
     FAILURES = r"""

@@ -84,6 +84,16 @@ options:
       - KBs not to install, with or without C(KB) before the number.
     type: list
     elements: str
+  kb_numbers_by_machine:
+    description:
+      - Lists of KBs by ARM ID. A machine that is named here is sent its own list and nothing else, no classes either.
+      - Machines that are not named are sent what the other options select.
+    type: dict
+  latest_starts:
+    description:
+      - Times (ISO 8601 with an offset) by ARM ID, after which the installation of that machine is no longer started.
+        Its entry then says V(not_started).
+    type: dict
   exclude_kbs_requiring_reboot:
     description:
       - Whether to leave out every patch that is not sure never to restart the machine.

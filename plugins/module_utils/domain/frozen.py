@@ -3,7 +3,7 @@
 """Freeze what earlier rings proved: their KBs, per product and track, are all that later rings may install.
 
 A product or track that no earlier ring proved does not go on without an explicit word: what was tried out on Windows
-Server 2025 says nothing of 2022, and what a hotpatched machine stood says nothing of one that takes the cumulative update.
+Server 2025 says nothing of 2022, and a hotpatched machine says nothing of one that takes the cumulative update.
 """
 
 from __future__ import annotations

@@ -30,6 +30,8 @@ _ID = re.compile(r"/subscriptions/([^/]+)/resourcegroups/([^/]+)/providers/([^/]
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # Microsoft Learn, "Naming rules and restrictions for Azure resources". What is refused here would also bend the URL.
 _GROUP = re.compile(r"[\w().-]{0,89}[\w()-]")
+GROUP_PATTERN = re.compile(rf"/subscriptions/{_GUID.pattern}/resourcegroups/{_GROUP.pattern}", re.IGNORECASE)
+"""The ARM ID of a resource group."""
 _NAME = re.compile(r"""[^\s\\/"'\[\]:|<>+=;,?*@&#%]{1,64}""")
 
 

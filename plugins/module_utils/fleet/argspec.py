@@ -50,6 +50,8 @@ WAITING: Options = {
     "poll_interval": {"type": "int", "default": 30},
     "max_concurrent": {"type": "int"},
     "state_path": {"type": "path"},
+    "rollout_id": {"type": "str"},
+    "control_resource_groups": {"type": "list", "elements": "str", "default": []},
 }
 INSTALLATION: Options = {
     "maximum_duration": {"type": "str", "default": "PT2H"},
@@ -70,6 +72,8 @@ INSTALLATION: Options = {
     },
     "kb_numbers_to_include": {"type": "list", "elements": "str"},
     "kb_numbers_to_exclude": {"type": "list", "elements": "str"},
+    "kb_numbers_by_machine": {"type": "dict"},
+    "latest_starts": {"type": "dict"},
     "exclude_kbs_requiring_reboot": {"type": "bool", "default": True},
     "max_patch_publish_date": {"type": "str"},
     "assessments": {"type": "list", "elements": "dict"},
@@ -132,6 +136,18 @@ def patch_assessment_spec() -> ArgumentSpec:
 def patch_installation_spec() -> ArgumentSpec:
     """``patch_installation``."""
     return _on_named_machines({**WAITING, "wait_timeout": {"type": "int", "default": 14400}, **INSTALLATION})
+
+
+def rollout_control_spec() -> ArgumentSpec:
+    """``rollout_control``."""
+    own: Options = {
+        "state_path": {"type": "path", "required": True},
+        "rollout_id": {"type": "str", "required": True},
+        "control_resource_groups": {"type": "list", "elements": "str", "default": []},
+        "until": {"type": "str"},
+        "waiting_for": {"type": "str", "default": "the next step"},
+    }
+    return ArgumentSpec({**auth_options(), **own})
 
 
 def _on_named_machines(own: Options) -> ArgumentSpec:

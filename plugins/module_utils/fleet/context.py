@@ -16,11 +16,13 @@ from typing import Any, Protocol
 from ..azure.clouds import known_cloud
 from ..azure.credentials.options import read_auth_options
 from ..azure.resource_graph import ResourceGraph
+from ..azure.resource_groups import ResourceGroups
 from ..azure.session import open_session
 from ..azure.virtual_machines import VirtualMachines
 from ..clock import Clock, open_clock
 from ..domain.errors import InputError
 from ..domain.resource_id import ResourceId
+from .control import Tags
 from .guard import Guard
 from .pursuit import Gateway
 from .witness import Graph
@@ -38,11 +40,16 @@ class FleetGateway(Gateway, Protocol):
 
 @dataclass(frozen=True)
 class Connection:
-    """An open way to Azure; ``warnings`` are for the user, ``graph`` is Resource Graph where it can be asked."""
+    """An open way to Azure.
+
+    ``warnings`` are for the user; ``graph`` is Resource Graph and ``groups`` are the resource groups, where they can be
+    asked.
+    """
 
     gateway: FleetGateway
     warnings: Sequence[str] = field(default=())
     graph: Graph | None = None
+    groups: Tags | None = None
 
 
 Connect = Callable[[Params, Environ, Clock], AbstractAsyncContextManager[Connection]]
@@ -57,7 +64,9 @@ async def connect(params: Params, environ: Environ, clock: Clock) -> AsyncIterat
     """
     async with open_session(params, environ, clock) as session:
         versions = {"": str(params["api_version"])} if params.get("api_version") else {}
-        yield Connection(VirtualMachines(session, versions), session.warnings, ResourceGraph(session))
+        yield Connection(
+            VirtualMachines(session, versions), session.warnings, ResourceGraph(session), ResourceGroups(session)
+        )
 
 
 def clock_for(params: Params, environ: Environ) -> Clock:

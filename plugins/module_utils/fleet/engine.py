@@ -7,22 +7,27 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from ..azure.errors import AzureFailure, MissingLibrary
 from ..clock import Clock
 from ..domain.eligibility import availability
+from ..domain.errors import InputError
 from ..domain.resource_id import ResourceId
+from ..domain.timestamps import parse_timestamp
 from ..domain.waves import Budget, parse_budget
 from . import results
 from .campaign import Campaign, NotAdmitted, WaitEnded
 from .context import Connect, at_least, default_subscription, drive, read_targets, state_folder
+from .control import Steering, check_groups
 from .guard import Guard
 from .journal import Journal, JournalError
 from .lock import FolderLock, MachineClaims, private_folder
 from .progress import Progress
 from .pursuit import Pursuit, View
 from .results import Entry
+from .rollout_events import Events
 from .witness import Witness
 
 FLEET_WIDE_KINDS = frozenset({"credential", "untrusted_certificate", "unreachable"})
@@ -56,12 +61,25 @@ class Engine:
     claims: MachineClaims
     machines: list[ResourceId]
     warnings: Sequence[str]
+    events: Events | None = None
     worst: Entry | None = None
     _first: dict[str, View | AzureFailure] = field(default_factory=dict)
 
     @property
     def details(self) -> str:
         return str(self.params["details"])
+
+    def tell(self, event: str, machine: ResourceId, **told: Any) -> None:
+        """Write an event of the rollout that this task is part of, if it is part of one.
+
+        What happened has happened: where it cannot be written, nothing more is started.
+        """
+        if self.events is None:
+            return
+        try:
+            self.events.write(event, id=str(machine), name=machine.name, **told)
+        except OSError as error:
+            self.campaign.stop("journal", f"The rollout's events cannot be written: {error}.")
 
     async def scout(self) -> None:
         """Read the first machine alone, so that a wrong secret is tried once and told once.
@@ -165,12 +183,16 @@ async def open_engine(
     poll_interval = at_least(params, "poll_interval", LEAST_POLL_INTERVAL)
     wait_timeout = at_least(params, "wait_timeout", 1)
     max_concurrent = at_least(params, "max_concurrent", 1) if params.get("max_concurrent") is not None else None
+    latest_starts = read_latest_starts(params)
+    groups = check_groups("control_resource_groups", params.get("control_resource_groups") or ())
     folder = private_folder(state_folder(params, environ))
     FolderLock(folder, guard.controller).refuse_if_held()
     progress.begin(verb, len(machines), max_concurrent)
     claims, journal = MachineClaims(folder), Journal(folder)
     try:
         async with connect(params, environ, clock) as connection:
+            part_of = str(params.get("rollout_id") or "")
+            steering = Steering(folder, clock, groups, connection.groups) if part_of else None
             campaign = Campaign(
                 clock,
                 guard,
@@ -180,6 +202,8 @@ async def open_engine(
                 wait_timeout=wait_timeout,
                 max_failures=budget,
                 max_concurrent=max_concurrent,
+                steering=steering,
+                latest_starts=latest_starts,
             )
             witness = (
                 Witness(connection.graph, clock, campaign, bool(params["wait"]))
@@ -187,11 +211,23 @@ async def open_engine(
                 else None
             )
             pursuit = Pursuit(connection.gateway, journal, campaign, clock, bool(params["wait"]), witness)
-            engine = Engine(params, clock, guard, campaign, pursuit, claims, machines, connection.warnings)
+            events = Events(folder, part_of, clock) if part_of else None
+            engine = Engine(params, clock, guard, campaign, pursuit, claims, machines, connection.warnings, events)
             yield engine
     finally:
         await journal.close()
         claims.close()
+
+
+def read_latest_starts(params: Mapping[str, Any]) -> dict[str, datetime]:
+    """The last moment at which each machine may be started, by lower-case ARM ID; InputError for what is no time."""
+    found = {}
+    for resource_id, text in (params.get("latest_starts") or {}).items():
+        try:
+            found[str(resource_id).lower()] = parse_timestamp(str(text))
+        except ValueError:
+            raise InputError(f"latest_starts of {resource_id}", text, "a time in ISO 8601 with its offset") from None
+    return found
 
 
 def conduct(

@@ -135,7 +135,9 @@ class Enroller:
         campaign, gateway = self.engine.campaign, self.engine.pursuit.gateway
         await campaign.admit(machine.key)
         try:
-            started = await gateway.update(machine, patch_body(settings), campaign.check_start, view.machine.etag)
+            started = await gateway.update(
+                machine, patch_body(settings), lambda: campaign.check_start(machine.key), view.machine.etag
+            )
         except NotAdmitted:
             self.diffs.pop(machine.key, None)
             raise

@@ -23,6 +23,7 @@ from ..domain.selection import Selection, apply, make_selection, to_arm
 from ..domain.timestamps import to_iso
 from . import results
 from .assess import assess, unassessed
+from .campaign import NotAdmitted
 from .context import Connect, at_least, connect
 from .engine import COUNTS, Engine, Skip, conduct, failure_entry, must_run, summarize
 from .given import GivenAssessments
@@ -55,11 +56,12 @@ def run(
     the guest.  Raises InputError, LockHeld, JournalError, ClockError and AzureFailure for what stops the whole run.
     """
     selection = read_selection(params)
+    own = read_own_selections(params, selection)
     at_least(params, "max_age", 0)
     given = GivenAssessments(params.get("assessments") or (), int(params["max_age"]))
 
     async def work(engine: Engine) -> dict[str, Any]:
-        installer = Installer(engine, selection, given, check_mode)
+        installer = Installer(engine, selection, given, check_mode, own)
         entries = await engine.each(installer.install)
         result = summarize(engine, entries, changed=installer.changed)
         if diff:
@@ -91,14 +93,43 @@ def read_selection(params: Mapping[str, Any]) -> Selection:
     )
 
 
+def read_own_selections(params: Mapping[str, Any], common: Selection) -> dict[str, Selection]:
+    """The selections of machines with a list of KBs of their own, by lower-case ARM ID: that list and nothing else.
+
+    Raises:
+        InputError: a KB that is none, or no KB for a machine.
+    """
+    found = {}
+    for resource_id, kbs in (params.get("kb_numbers_by_machine") or {}).items():
+        own = make_selection(
+            (),
+            kbs if isinstance(kbs, (list, tuple)) else [kbs],
+            common.kb_exclude,
+            exclude_kbs_requiring_reboot=common.exclude_kbs_requiring_reboot,
+            max_patch_publish_date=common.max_patch_publish_date,
+            reboot_setting=common.reboot_setting,
+            maximum_duration=common.maximum_duration,
+        )
+        found[str(resource_id).lower()] = own
+    return found
+
+
 class Installer:
     """One task's installations."""
 
-    def __init__(self, engine: Engine, selection: Selection, given: GivenAssessments, check_mode: bool) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        selection: Selection,
+        given: GivenAssessments,
+        check_mode: bool,
+        own: Mapping[str, Selection] | None = None,
+    ) -> None:
         self.engine = engine
         self.changed = False
         self.diffs: dict[str, dict[str, str]] = {}
-        self._selection = selection
+        self._common = selection
+        self._own = dict(own or {})
         self._given = given
         self._check_mode = check_mode
         self._unseen = len(engine.machines)
@@ -131,6 +162,9 @@ class Installer:
                 return self._without_assessment(entry, assessed)
         return await self._install_selected(machine, entry, view, assessment)
 
+    def _selection(self, machine: ResourceId) -> Selection:
+        return self._own.get(machine.key, self._common)
+
     def _seen(self) -> None:
         """Count the machines whose state is known: only then is it known how many run already."""
         self._unseen -= 1
@@ -151,7 +185,8 @@ class Installer:
         return {**entry, **told}
 
     async def _install_selected(self, machine: ResourceId, entry: Entry, view: View, assessment: Assessment) -> Entry:
-        selected, filtered = apply(self._selection, assessment)
+        selection = self._selection(machine)
+        selected, filtered = apply(selection, assessment)
         entry["found_update_count"] = len(selected)
         if not selected:
             return self._nothing_to_install(machine, entry, assessment, filtered)
@@ -165,28 +200,39 @@ class Installer:
         if self.engine.params.get("max_concurrent") is not None:
             await self._everybody_seen()
         await campaign.admit(machine.key)
-        body = to_arm(self._selection)
+        body = to_arm(selection)
+
+        def leaves(check: Check) -> None:
+            # A KB may be blocked at any moment, also between the choice and the sending.
+            blocked = self.engine.campaign.blocked()
+            for kb in entry["kbs"]:
+                if kb in blocked:
+                    raise NotAdmitted("kb_blocked", f"{kb} is {blocked[kb]}.")
+            check()
 
         async def send(check: Check) -> Started:
-            return await self.engine.pursuit.gateway.start_installation(machine, body, check)
+            gateway = self.engine.pursuit.gateway
+            started = await gateway.start_installation(machine, body, lambda: leaves(check))
+            self.engine.tell("machine_started", machine, kbs=entry["kbs"], activity_id=started.activity_id)
+            return started
 
         ending = await self.engine.pursuit.start(machine, INSTALL, view, send)
         offered = {patch.kb: patch for patch in assessment.patches if patch.kb}
         return await self._ended(machine, entry, ending, offered, filtered)
 
-    def _wanted(self, known: set[str]) -> tuple[str, ...]:
+    def _wanted(self, machine: ResourceId, known: set[str]) -> tuple[str, ...]:
         """The KBs to judge a machine by: of those named the ones that it is offered, or all when it is offered none.
 
         A list for a whole fleet names KBs of several products, of which each machine is offered its own.
         """
-        named = self._selection.kb_include
+        named = self._selection(machine).kb_include
         return tuple(kb for kb in named if kb in known) or named
 
     def _nothing_to_install(
         self, machine: ResourceId, entry: Entry, assessment: Assessment, filtered: Filtered
     ) -> Entry:
         """Why the assessment leaves nothing to send: the wanted KBs are not offered or held back, or all is well."""
-        wanted = self._selection.kb_include
+        wanted = self._selection(machine).kb_include
         done = self.engine.pursuit.journal.installed(machine.key)
         held = [
             (patch, why) for patch, why in filtered if patch.kb in wanted or (not wanted and "not_selected" not in why)
@@ -232,17 +278,19 @@ class Installer:
             return {**entry, **_without_result(ending, results.wants_details(self.engine.details, True))}
         behaviors = {kb: patch.reboot_behavior for kb, patch in offered.items()}
         patches = found.patches.value or ()
-        wanted = self._wanted({*offered, *(patch.kb for patch in patches if patch.kb)})
+        wanted = self._wanted(machine, {*offered, *(patch.kb for patch in patches if patch.kb)})
         judged = outcome(found, wanted, behaviors)
         installed = tuple(sorted({patch.kb for patch in patches if patch.state == "Installed" and patch.kb}))
         await self.engine.pursuit.close(ending, found.status, installed if ending.started_by == "us" else ())
         if ending.started_by == "us" and (found.installed_patch_count or installed):
             self.changed = True
             self._note_diff(machine, [offered[kb] for kb in installed if kb in offered], "installed")
-        told = _told(judged.name, judged.code, judged.reason + _restart_told(found, self._selection))
-        if _restarted_unasked(found, self._selection):
+        told = _told(judged.name, judged.code, judged.reason + _restart_told(found, self._common))
+        if _restarted_unasked(found, self._common):
             told.update(outcome="failed", reason_code="restarted_unasked")
         failed = told["outcome"] != "claimed"
+        told_event = {"outcome": told["outcome"], "status": found.status, "started_by": ending.started_by}
+        self.engine.tell("machine_installed", machine, activity_id=found.activity_id, **told_event)
         entry.update(_installation_fields(found), **told)
         entry[COUNTS] = failed
         entry.update(self._lists(failed, results.installed_updates(patches), filtered or []))

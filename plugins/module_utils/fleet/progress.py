@@ -89,6 +89,10 @@ class Progress:
             parts.append(f"about {human_seconds(left)} left")
         return ", ".join(parts)
 
+    def note(self, text: str) -> None:
+        """Emit a line of its own about what happens to the whole task."""
+        self.emit(f"{self.verb}: {text}")
+
     def tell(self, force: bool = False) -> None:
         """Emit the line when it changed, at most once every ``every`` real seconds unless forced."""
         now = self.clock.monotonic() / self.clock.rate

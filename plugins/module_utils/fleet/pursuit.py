@@ -42,7 +42,7 @@ from ..domain.joining import (
 )
 from ..domain.machine import Machine, machine_from_arm
 from ..domain.resource_id import ResourceId
-from .campaign import Campaign, NotAdmitted, WaitEnded
+from .campaign import Campaign, NotAdmitted, Paused, WaitEnded
 from .journal import Journal, JournalError, new_intent_id
 from .witness import TRANSIENT_KINDS, UNFINISHED, Witness, same
 
@@ -214,10 +214,18 @@ class Pursuit:
             # It may have waited long for its turn, and somebody else may have been quicker.
             view = await self.look(machine)
         ending, view = await self.join(machine, operation, view)
-        for dummy in range(SENDINGS):
+        lost = 0
+        while lost < SENDINGS:
+            try:
+                if ending is None:
+                    ending = await self._send(machine, operation, send)
+            except Paused:
+                # Nothing was sent. A pause may last for hours, in which somebody else may have been quicker.
+                await self.campaign.resumed()
+                ending, view = await self.join(machine, operation, await self.look_patiently(machine))
+                continue
             if ending is None:
-                ending = await self._send(machine, operation, send)
-            if ending is None:
+                lost += 1
                 ending = await self._after_lost_answer(machine, operation)
             if ending is not None:
                 return ending
@@ -229,7 +237,7 @@ class Pursuit:
         intent_id = new_intent_id()
 
         def check() -> None:
-            self.campaign.check_start()
+            self.campaign.check_start(machine.key)
             self.journal.intend(str(machine), operation, intent_id, self.clock.now())
 
         def intent() -> JournalEntry | None:
