@@ -64,11 +64,13 @@ def allowed(
     earlier: Mapping[Key, frozenset[str]] | None,
     words: Collection[str] = (),
     blocked: Mapping[str, str] | None = None,
+    approved: Collection[str] = (),
 ) -> Allowed:
     """Return what of the wanted KBs a machine may be sent.
 
     :param earlier: what earlier rings proved (:func:`proven`); None in the first ring, which tries out for the others.
     :param words: products that go on unproven, see :func:`spoken_for`.
+    :param approved: KBs that the user approved for every ring.
     :param blocked: KBs that nobody is sent any more, with where that was said.
     """
     block = blocked or {}
@@ -79,11 +81,12 @@ def allowed(
     if earlier is None or spoken_for(product, track, words):
         return Allowed(left)
     found = earlier.get((str(product), str(track)))
-    if found is None:
+    if found is None and not set(left) & set(approved):
         text = f"no earlier ring proved the release on {product} machines of track {track}"
         return Allowed((), "not_proven", f"{text}; to go on all the same, name {product} in hotpatch_unproven_products")
-    kept = tuple(kb for kb in left if kb in found)
+    known = frozenset(found or ()) | frozenset(approved)
+    kept = tuple(kb for kb in left if kb in known)
     if not kept:
-        text = f"earlier rings proved {', '.join(sorted(found)) or 'no KB'} on {product}, not {', '.join(left)}"
+        text = f"earlier rings proved {', '.join(sorted(known)) or 'no KB'} on {product}, not {', '.join(left)}"
         return Allowed((), "not_proven", text)
     return Allowed(kept)

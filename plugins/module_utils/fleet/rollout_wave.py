@@ -1,9 +1,10 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take one wave through its stages: who may start, what is installed, what became of it, whether the rollout goes on.
+"""Take one wave through its stages; here the first: who may start, who has been started already, and who may not.
 
-The stages only decide and remember; Azure and the guests are asked by the tasks between them. Each stage is handed
-what those tasks returned, also when they failed: a machine whose stage broke ends with that as its reason.
+The stages only decide and remember; Azure and the guests are asked between them. Each stage is handed what was answered,
+also when that failed: a machine whose stage broke ends with that as its reason. The others are in ``rollout_choose``
+(what is installed), ``rollout_judge`` (what became of it) and ``rollout_gate`` (whether the rollout goes on).
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Optional
 
-from ..domain.assessment import Assessment
 from ..domain.eligibility import eligibility
 from ..domain.enrolment import enrolment
 from ..domain.errors import InputError
@@ -21,15 +21,11 @@ from ..domain.facts import Fact
 from ..domain.guest import GuestFacts
 from ..domain.joining import JournalEntry
 from ..domain.machine import Machine
-from ..domain.proof import Proof, prove
 from ..domain.releases import Release, release_from_dict
-from ..domain.selection import apply, make_selection
 from ..domain.timestamps import parse_timestamp, to_iso
 from ..domain.track import track
-from ..domain.verdicts import COUNTS_AGAINST_BUDGET, Verdict, final_verdict, preflight_verdict
-from ..domain.waves import allows, parse_budget
-from .rollout_entries import azure_outcome, brief, offers_of
-from .rollout_plan import BUDGET_OPTION, STILL_RUNNING
+from ..domain.verdicts import Verdict, preflight_verdict
+from .rollout_entries import brief
 from .rollout_state import Record, Rollout
 
 
@@ -42,7 +38,7 @@ class Sent:
 
 
 Journal = Callable[[str], Optional[Sent]]  # noqa: UP045 - ansible-test's pylint refuses "|" here
-NOT_SENT = frozenset({"not_started", "skipped"})
+IN_PROGRESS = "InProgress"
 
 
 @dataclass
@@ -160,7 +156,12 @@ def _preflight_one(
     elif sent is not None and verdict is not None:
         reason = f"whether an installation was sent is not known, and it may not be sent now: {verdict.reason}"
         record.judge("unproven", verdict.reason_code, reason)
+    elif verdict is None and _runs(machine):
+        # Not sent by this rollout as far as its journal tells: the platform's, or ours from another control node.
+        record.stage, record.selected_at = "selected", None
+        found.join.append(record.host)
     elif verdict is not None:
+        verdict = _by_platform(wave, machine, verdict)
         reason = verdict.reason
         if record.earlier and verdict.name == "already_current":
             # It is current now; what was wrong with it then stays in sight.
@@ -172,6 +173,24 @@ def _preflight_one(
         # A run that died before it sent anything leaves "selected" behind; this run chooses anew.
         record.stage = "planned"
         found.start.append(record.host)
+
+
+def _runs(machine: Machine) -> bool:
+    return machine.installation is not None and machine.installation.status == IN_PROGRESS
+
+
+def _by_platform(wave: WaveRun, machine: Machine, verdict: Verdict) -> Verdict:
+    """Tell a machine that somebody else patched since the rollout began from one that was current before."""
+    view = machine.installation
+    if verdict.name != "already_current" or view is None or view.start_time is None:
+        return verdict
+    if view.start_time < parse_timestamp(wave.rollout.started) or not view.installed_patch_count:
+        return verdict
+    sent = wave.journal(machine.id.key)
+    if sent is not None and (sent.entry.activity_id or "").lower() == (view.activity_id or "-").lower():
+        return verdict
+    text = f"{verdict.reason}; installed since the rollout began, on {to_iso(view.start_time)}, by an installation not ours"
+    return Verdict("patched_by_platform", "installed_between_waves", text)
 
 
 def _carry(record: Record, earlier: Mapping[str, Any]) -> None:
@@ -209,146 +228,3 @@ def finished_entry(record: Record, sent: Sent, machine: Machine | None) -> dict[
         "started_by": "us",
         "start_time": to_iso(start),
     }
-
-
-@dataclass
-class Choice:
-    """What is installed: hosts to send to, the KBs of all of them together, and all hosts to be proven."""
-
-    install: list[str] = field(default_factory=list)
-    prove: list[str] = field(default_factory=list)
-    kbs: list[str] = field(default_factory=list)
-
-
-def select(
-    wave: WaveRun,
-    going: Preflight,
-    assessments: Mapping[str, Mapping[str, Any]],
-    trouble: str,
-    exclude_restarting: bool,
-) -> Choice:
-    """Choose what each machine is sent: the planned KBs that it is offered, and nothing else.
-
-    :param assessments: entries of patch_assessment with ``details: all``, by lower-case ARM ID.
-    :param trouble: why the assessment task as a whole broke, or empty.
-    """
-    choice = Choice()
-    for record in wave.open:
-        if record.host in going.start:
-            kbs = _choose(record, assessments.get(record.key), trouble, exclude_restarting)
-            if kbs:
-                # From this moment on, its installation may be sent; what is written now is what a later run finds.
-                record.stage, record.kbs, record.selected_at = "selected", kbs, to_iso(wave.now)
-        if record.judged or record.stage != "selected":
-            continue
-        choice.prove.append(record.host)
-        if record.host not in going.done:
-            choice.install.append(record.host)
-            choice.kbs += [kb for kb in record.kbs if kb not in choice.kbs]
-    return choice
-
-
-def _choose(record: Record, entry: Mapping[str, Any] | None, trouble: str, exclude_restarting: bool) -> list[str]:
-    """The KBs to send, or the verdict why none."""
-    if entry is None or entry.get("outcome") == "failed" or "updates" not in entry:
-        why = str((entry or {}).get("reason") or trouble or "Azure's answer does not hold the machine")
-        record.judge("not_started", "not_assessed", f"it could not be assessed: {why}")
-        return []
-    offered = offers_of(entry["updates"])
-    wanted = make_selection(kb_include=record.kbs, exclude_kbs_requiring_reboot=exclude_restarting)
-    taken, filtered = apply(wanted, Assessment("Succeeded", None, None, None, None, None, tuple(offered), None))
-    if taken:
-        return [kb for kb in record.kbs if kb in {patch.kb for patch in taken}]
-    kept = [(patch, reasons) for patch, reasons in filtered if patch.kb in record.kbs]
-    if not kept:
-        names = ", ".join(record.kbs)
-        record.judge("not_offered", "not_in_assessment", f"Azure does not offer {names} to it")
-        return []
-    patch, reasons = kept[0]
-    record.judge(
-        "withheld",
-        reasons[0],
-        f"{patch.kb} is offered with rebootBehavior {patch.reboot_behavior}, which may restart it",
-    )
-    return []
-
-
-def judge(
-    wave: WaveRun,
-    installations: Mapping[str, Mapping[str, Any]],
-    trouble: str,
-    machines: Mapping[str, Machine],
-    guests: Mapping[str, GuestFacts],
-) -> None:
-    """Give every machine of the wave that has none its verdict.
-
-    :param installations: entries of patch_installation by lower-case ARM ID.
-    :param trouble: why the wave as a whole broke, or empty.
-    :param guests: readings after the installations, by host.
-    """
-    for record in wave.open:
-        if record.stage != "selected":
-            record.judge("not_started", "wave_broke", trouble or "its wave ended before it was its turn")
-            continue
-        record.install = dict(installations.get(record.key) or record.install or {}) or None
-        guest = guests.get(record.host)
-        record.after = brief(guest) or record.after
-        _judge_one(wave, record, trouble, machines.get(record.key), guest)
-    wave.rollout.wave(wave.number).finished = to_iso(wave.now)
-
-
-def _judge_one(wave: WaveRun, record: Record, trouble: str, machine: Machine | None, guest: GuestFacts | None) -> None:
-    sent = wave.sent(record)
-    outcome_name = str((record.install or {}).get("outcome") or "")
-    reason = str((record.install or {}).get("reason") or trouble or "the installation task gave no answer")
-    if outcome_name in NOT_SENT or (record.install is None and sent is None):
-        record.judge("not_started", "not_sent", reason)
-        return
-    install = record.install or {}
-    if install.get("installation_activity_id") and install.get("started_by") != "other":
-        wave.rollout.changed = True
-    outcome = azure_outcome(install, record.kbs)
-    if outcome is None:
-        record.judge("unproven", STILL_RUNNING if outcome_name == "running" else "outcome_unknown", reason)
-        return
-    proof = _prove(record, machine, guest, sent) if wave.proof == "guest" else None
-    if proof is not None:
-        record.evidence += [item for item in proof.evidence if item not in record.evidence]
-    started_by: Literal["us", "other"] = "other" if install.get("started_by") == "other" else "us"
-    verdict = final_verdict(outcome, proof, guest, started_by)
-    if outcome.name == "unlisted" and verdict.reason_code == "guest_not_patched":
-        # The run succeeded and nothing in it failed, so that a patch which is not there was kept out of it.
-        verdict = Verdict("withheld", "not_installed", verdict.reason)
-    record.judge(verdict.name, verdict.reason_code, verdict.reason)
-
-
-def _prove(record: Record, machine: Machine | None, guest: GuestFacts | None, sent: Sent | None) -> Proof | None:
-    if guest is None:
-        return None
-    told = (record.install or {}).get("start_time")
-    start = parse_timestamp(str(told)) if told else (sent.entry.intent_time if sent is not None else None)
-    return prove(guest, start, release_of(record), machine.vm_id if machine is not None else None)
-
-
-def gate(wave: WaveRun, trouble: str) -> dict[str, Any] | None:
-    """Why no further wave may start, or None; remembered as the rollout's ``stop``.
-
-    Counted are all machines of this run that were given a wave, whichever wave it was; machines left out by the plan
-    neither count nor make the percentage larger.
-    """
-    rollout = wave.rollout
-    placed = [record for record in rollout.in_scope if record.wave is not None]
-    bad = [record for record in placed if record.verdict in COUNTS_AGAINST_BUDGET]
-    budget = parse_budget(rollout.budget, BUDGET_OPTION)
-    if trouble:
-        rollout.stop = {"wave": wave.number, "code": "wave_broke", "reason": trouble}
-    elif not allows(budget, len(placed), len(bad)):
-        names = ", ".join(f"{record.host} ({record.verdict})" for record in bad[:10])
-        more = f" and {len(bad) - 10} more" if len(bad) > 10 else ""
-        rollout.stop = {
-            "wave": wave.number,
-            "code": "error_budget",
-            "reason": f"the error budget of {rollout.budget} is used up after wave {wave.number}: "
-            f"{len(bad)} of {len(placed)} machines ended badly: {names}{more}",
-        }
-    return rollout.stop

@@ -84,3 +84,9 @@ def test_what_may_be_sent(
     found = allowed(wanted, product, track, earlier, words, blocked)
     assert (found.kbs, found.reason_code) == (kbs, code)
     assert bool(found.reason) is not bool(kbs)
+
+
+def test_an_approved_kb_needs_no_proof_and_no_word() -> None:
+    assert allowed([HOTPATCH, OTHER], "ws2022", "on_track", {}, approved=[OTHER]).kbs == (OTHER,)
+    assert allowed([HOTPATCH], "ws2022", "on_track", {}, approved=[OTHER]).reason_code == "not_proven"
+    assert allowed([OTHER], "ws2022", "on_track", {}, (), {OTHER: "x"}, [OTHER]).reason_code == "kb_blocked"

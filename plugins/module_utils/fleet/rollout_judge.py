@@ -1,0 +1,82 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judge a wave after its installations: one verdict for each machine, from Azure's word and the guest's proof."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from ..domain.guest import GuestFacts
+from ..domain.machine import Machine
+from ..domain.proof import Proof, prove
+from ..domain.timestamps import parse_timestamp, to_iso
+from ..domain.verdicts import Verdict, final_verdict
+from .rollout_entries import azure_outcome, brief
+from .rollout_plan import STILL_RUNNING
+from .rollout_state import Record
+from .rollout_wave import Sent, WaveRun, release_of
+
+NOT_SENT = frozenset({"not_started", "skipped"})
+OWN_CODES = frozenset({"aborted", "paused", "stopped", "timeout", "would_not_finish", "kb_blocked", "claimed_elsewhere"})
+"""Reasons of the installation task that are a verdict's own; the rest is told as not_sent."""
+
+
+def judge(
+    wave: WaveRun,
+    installations: Mapping[str, Mapping[str, Any]],
+    trouble: str,
+    machines: Mapping[str, Machine],
+    guests: Mapping[str, GuestFacts],
+) -> None:
+    """Give every machine of the wave that has none its verdict.
+
+    :param installations: entries of patch_installation by lower-case ARM ID.
+    :param trouble: why the wave as a whole broke, or empty.
+    :param guests: readings after the installations, by host.
+    """
+    for record in wave.open:
+        if record.stage != "selected":
+            record.judge("not_started", "wave_broke", trouble or "its wave ended before it was its turn")
+            continue
+        record.install = dict(installations.get(record.key) or record.install or {}) or None
+        guest = guests.get(record.host)
+        record.after = brief(guest) or record.after
+        _judge_one(wave, record, trouble, machines.get(record.key), guest)
+    wave.rollout.wave(wave.number).finished = to_iso(wave.now)
+
+
+def _judge_one(wave: WaveRun, record: Record, trouble: str, machine: Machine | None, guest: GuestFacts | None) -> None:
+    sent = wave.sent(record)
+    outcome_name = str((record.install or {}).get("outcome") or "")
+    reason = str((record.install or {}).get("reason") or trouble or "the installation task gave no answer")
+    if outcome_name in NOT_SENT or (record.install is None and sent is None):
+        code = str((record.install or {}).get("reason_code") or "")
+        record.judge("not_started", code if code in OWN_CODES else "not_sent", reason)
+        return
+    install = record.install or {}
+    if install.get("installation_activity_id") and install.get("started_by") != "other":
+        wave.rollout.changed = True
+    outcome = azure_outcome(install, record.kbs)
+    if outcome is None:
+        record.judge("unproven", STILL_RUNNING if outcome_name == "running" else "outcome_unknown", reason)
+        return
+    proof = _prove(record, machine, guest, sent) if wave.proof == "guest" else None
+    if proof is not None:
+        record.evidence += [item for item in proof.evidence if item not in record.evidence]
+    started_by: Literal["us", "other"] = "other" if install.get("started_by") == "other" else "us"
+    verdict = final_verdict(outcome, proof, guest, started_by)
+    if outcome.name == "unlisted" and verdict.reason_code == "guest_not_patched":
+        # The run succeeded and nothing in it failed, so that a patch which is not there was kept out of it.
+        verdict = Verdict("withheld", "not_installed", verdict.reason)
+    record.judge(verdict.name, verdict.reason_code, verdict.reason)
+
+
+def _prove(record: Record, machine: Machine | None, guest: GuestFacts | None, sent: Sent | None) -> Proof | None:
+    if guest is None:
+        return None
+    told = (record.install or {}).get("start_time")
+    start = parse_timestamp(str(told)) if told else (sent.entry.intent_time if sent is not None else None)
+    return prove(guest, start, release_of(record), machine.vm_id if machine is not None else None)
+
+
