@@ -1,34 +1,36 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Take one wave of a rollout through its decisions (preflight, select, judge), or verify machines outside of one."""
+"""Take one wave of a rollout through its decisions (preflight, select, judge, gate), or verify outside of one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import GuestFacts
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.machine import Machine
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.kb import parse_kb
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import (
+    rollout_choose,
+    rollout_gate,
+    rollout_hooks,
+    rollout_judge,
     rollout_report,
-    rollout_state,
     rollout_verify,
     rollout_wave,
 )
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_journal import read_journal
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_choose import Rules
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_options import ROLLOUT_WAVE
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_plan import machines_by_key
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_releases import Releases
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_state import Record, Rollout, StateError
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_state import Record
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_wave import Preflight, WaveRun
-from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import RolloutAction
+from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_phase import (
+    PhaseAction,
+    entries,
+    needed,
+    trouble_of,
+)
 
-LOOK_AGAIN_SECONDS = 30
-"""Time between two questions to a guest that does not answer at proof time, by the collection's clock."""
 
-
-class ActionModule(RolloutAction):
+class ActionModule(PhaseAction):
     """C(winfleet.hotpatch.rollout_wave)."""
 
     SPEC = ROLLOUT_WAVE
@@ -36,46 +38,32 @@ class ActionModule(RolloutAction):
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         if options["phase"] == "verify":
             return self._verify(options)
-        self._rollout = self._load(options)
-        wave = rollout_wave.open_wave(
-            self._rollout,
-            options["hosts"],
-            self.clock.now(),
-            read_journal(options["plan"]["state_dir"]),
-            options["proof"],
-            options["preflight_overrides"],
-        )
-        phases = {"preflight": self._preflight, "select": self._select, "judge": self._judge}
+        self.open_rollout(options)
+        wave = self.wave_of(options)
+        before = {record.host for record in wave.records if record.judged}
+        phases = {
+            "preflight": self._preflight,
+            "select": self._select,
+            "hooked": self._hooked,
+            "judge": self._judge,
+            "gate": self._gate,
+        }
+        self._what = ""
         result = phases[options["phase"]](options, wave)
-        if "draft" in options["plan"]:
-            result["draft"] = self._rollout.to_dict()
-        else:
-            rollout_state.save(options["plan"]["state_dir"], self._rollout, self.now)
-        return {"changed": False, **result}
-
-    def _load(self, options: dict[str, Any]) -> Rollout:
-        plan = options["plan"]
-        draft = options["preflight"].get("draft") or plan.get("draft")
-        if draft:
-            return rollout_state.rollout_from_dict(draft)
-        rollout = rollout_state.load(plan["state_dir"])
-        if rollout is None or rollout.rollout_id != plan["rollout_id"]:
-            raise StateError(
-                f"The state folder {plan['state_dir']!r} no longer holds rollout {plan['rollout_id']}; "
-                "another run has used it meanwhile, or it was removed. Nothing more is started."
-            )
-        return rollout
+        fresh = [record for record in wave.records if record.judged and record.host not in before]
+        self.verdict_events(fresh)
+        if self._what:
+            head = f"Wave {wave.number} of {len(self.rollout.waves)}, {len(wave.records)} machines"
+            self.tell(f"{head}: {self._what}", fresh)
+        return self.close_rollout(options, result)
 
     def _preflight(self, options: dict[str, Any], wave: WaveRun) -> dict[str, Any]:
-        before = {record.host for record in wave.records if record.judged}
         trouble = trouble_of(options["machines"], "reading the machines from Azure")
         going = Preflight()
         if not trouble:
-            going = rollout_wave.preflight(
-                wave, self._machines(options), self._guests(options, [record.host for record in wave.open])
-            )
-        left = [record for record in wave.records if record.judged and record.host not in before]
-        self._tell(wave, f"{len(going.start)} may start, {len(going.join) + len(going.done)} are under way", left)
+            guests = self.guests(options, [record.host for record in wave.open])
+            going = rollout_wave.preflight(wave, self.machines_of(options["machines"]), guests)
+        self._what = f"{len(going.start)} may start, {len(going.join) + len(going.done)} are under way"
         return {
             "start": going.start,
             "join": going.join,
@@ -86,50 +74,111 @@ class ActionModule(RolloutAction):
         }
 
     def _select(self, options: dict[str, Any], wave: WaveRun) -> dict[str, Any]:
-        before = {record.host for record in wave.records if record.judged}
         given = options["preflight"]
         going = Preflight(*(list(given.get(name, [])) for name in ("start", "join", "done")))
-        choice = rollout_wave.select(
-            wave,
-            going,
-            entries(options["assessments"]),
-            trouble_of(options["assessments"], "assessing the machines"),
-            options["exclude_kbs_requiring_reboot"],
+        ring = self.rollout.wave(wave.number).ring
+        rules = Rules(
+            exclude_restarting=options["exclude_kbs_requiring_reboot"],
+            brake=options["brake"],
+            blocked=rollout_gate.blocked_kbs(_kbs("hotpatch_blocked_kbs", options["blocked_kbs"]), options["control"]),
+            unproven=options["unproven_products"],
+            approved=_kbs("hotpatch_approved_kbs", options["approved_kbs"]),
+            proven=rollout_gate.proven_before(self.rollout, ring, self._drafted),
+            needed=needed(options),
         )
-        left = [record for record in wave.records if record.judged and record.host not in before]
-        verb = "would install" if "draft" in options["plan"] else "install"
-        self._tell(wave, f"{verb} {', '.join(choice.kbs) or 'nothing'} on {len(choice.install)} machines", left)
-        delay = max(1, round(LOOK_AGAIN_SECONDS / self.clock.rate))
+        trouble = trouble_of(options["assessments"], "assessing the machines")
+        choice = rollout_choose.select(wave, going, entries(options["assessments"]), trouble, rules)
+        verb = "would install" if self._drafted else "install"
+        self._what = f"{verb} {', '.join(choice.all_kbs) or 'nothing'} on {len(choice.install)} machines"
+        hooks = {
+            stage: rollout_hooks.hooks_for(self.rollout, options["hooks"], stage, ring)
+            for stage in ("before_machine", "after_machine")
+        }
         return {
             "install_ids": [record.id for record in wave.records if record.host in choice.install],
-            "kb_numbers": choice.kbs,
+            "kb_numbers": choice.all_kbs,
+            "kb_numbers_by_machine": choice.kbs,
+            "latest_starts": choice.latest_starts,
             "prove_hosts": choice.prove,
-            "guest_retries": max(1, options["guest_timeout"] // LOOK_AGAIN_SECONDS),
-            "guest_delay": delay,
+            "hook_hosts": choice.fresh,
+            "hooks_before": hooks["before_machine"] if choice.fresh else [],
+            "hooks_after": hooks["after_machine"] if choice.fresh else [],
             "msg": f"{len(choice.install)} machines are to be installed.",
         }
 
+    def _hooked(self, options: dict[str, Any], wave: WaveRun) -> dict[str, Any]:
+        """Note what became of the machines' hooks; who has no word of all of them counts as failed."""
+        stage, hosts = options["stage"], options["selection"].get("hook_hosts") or []
+        wanted = len(options["selection"].get("hooks_before" if stage.startswith("before") else "hooks_after") or [])
+        failures = self.hook_failures(hosts, stage, wanted)
+        records = [record for record in wave.records if record.host in failures]
+        failed = rollout_hooks.note_machine_failures(records, failures, stage)
+        for record in failed:
+            self.event("hook_failed", stage=stage, host=record.host, id=record.id, reason=failures[record.host])
+        if failed:
+            self._what = f"hooks ({stage}) failed on {', '.join(record.host for record in failed)}"
+        return {
+            "dropped_ids": [record.id for record in failed],
+            "msg": self._what or f"The hooks {stage} passed on {len(hosts)} machines.",
+        }
+
     def _judge(self, options: dict[str, Any], wave: WaveRun) -> dict[str, Any]:
-        before = {record.host for record in wave.records if record.judged}
         broken = options["preflight"].get("trouble") or trouble_of(options["preflight"], "deciding who may start")
-        trouble = broken or trouble_of(options["installations"], "installing")
-        rollout_wave.judge(
-            wave,
-            entries(options["installations"]),
-            trouble,
-            self._machines(options),
-            self._guests(options, [record.host for record in wave.open if record.stage == "selected"]),
+        trouble = broken or trouble_of(options["selection"], "choosing what is installed")
+        trouble = trouble or trouble_of(options["installations"], "installing")
+        selected = [record.host for record in wave.open if record.stage == "selected"]
+        sent = [record.host for record in wave.open if _was_sent(record, options)]
+        guests = self.guests(options, selected if options["guest_variable"] else sent, options["guest_timeout"])
+        wave.now = self.clock.now()
+        rollout_judge.judge(
+            wave, entries(options["installations"]), trouble, self.machines_of(options["machines"]), guests
         )
-        stop = rollout_wave.gate(wave, trouble)
-        fresh = [record for record in wave.records if record.host not in before]
-        self._tell(wave, "the rollout stops here" if stop else "done", fresh)
-        verdicts = {record.host: record.verdict for record in wave.records}
-        return {"stop": stop is not None, "verdicts": verdicts, "msg": stop["reason"] if stop else "The gate is open."}
+        self._note_abort(options, wave)
+        self._what = "proven" if not trouble else trouble
+        ring = self.rollout.wave(wave.number).ring
+        ends = all(record.judged for record in rollout_gate.members(self.rollout, ring))
+        return {
+            "verdicts": {record.host: record.verdict for record in wave.records},
+            "hooks_after_wave": rollout_hooks.hooks_for(self.rollout, options["hooks"], "after_wave", ring),
+            "hooks_after_ring": rollout_hooks.hooks_for(self.rollout, options["hooks"], "after_ring", ring)
+            if ends
+            else [],
+            "trouble": trouble,
+            "msg": trouble or f"{len(selected)} machines were judged.",
+        }
+
+    def _note_abort(self, options: dict[str, Any], wave: WaveRun) -> None:
+        """An abort in the middle of the wave ended its installations early; it is told as what it is."""
+        for entry in entries(options["installations"]).values():
+            if entry.get("reason_code") == "aborted":
+                rollout_gate.stop(self.rollout, wave.number, "aborted", str(entry.get("reason")))
+                return
+
+    def _gate(self, options: dict[str, Any], wave: WaveRun) -> dict[str, Any]:
+        judged = options["judgement"]
+        trouble = str(judged.get("trouble") or trouble_of(judged, "judging the wave"))
+        ring = self.rollout.ring(self.rollout.wave(wave.number).ring)
+        was_open = ring.finished is None
+        stop = rollout_gate.gate(wave, trouble, options["restart_budget"])
+        self.event("wave_finished", wave=wave.number, ring=ring.name, counts=self.rollout.counts())
+        self.event("gate", wave=wave.number, ring=ring.name, open=stop is None, reason=stop["reason"] if stop else None)
+        ended = was_open and ring.finished is not None
+        if ended:
+            self.event("ring_finished", ring=ring.name)
+        if ended and ring.soak_until and stop is None:
+            self.event("soak_started", ring=ring.name, until=ring.soak_until)
+        if stop:
+            self.event("stopped", **stop)
+        self._what = "the rollout stops here" if stop else "done"
+        return {
+            "stop": stop is not None,
+            "msg": stop["reason"] if stop else "The gate is open.",
+        }
 
     def _verify(self, options: dict[str, Any]) -> dict[str, Any]:
         ids = options["plan"].get("ids") or {}
-        machines = self._machines(options)
-        guests = self._guests(options, options["hosts"])
+        machines = self.machines_of(options["machines"])
+        guests = self.guests(options, options["hosts"])
         releases = Releases(self.clock.now(), options["kb_numbers"])
         overrides = options["preflight_overrides"]
         rows = [
@@ -155,29 +204,12 @@ class ActionModule(RolloutAction):
         )
         return {"changed": False, "machines": rows, "current": current, "ready": able, "msg": msg}
 
-    def _machines(self, options: dict[str, Any]) -> dict[str, Machine]:
-        return machines_by_key(options["machines"].get("machines") or [])
 
-    def _guests(self, options: dict[str, Any], wanted: Sequence[str]) -> dict[str, GuestFacts]:
-        """This stage's readings by host; a host whose reading broke counts as one that did not answer."""
-        return {} if options["proof"] == "azure" else self.guests_of(wanted, options["guest_variable"])
-
-    def _tell(self, wave: WaveRun, what: str, records: list[Record]) -> None:
-        lines = [f"Wave {wave.number} of {len(self._rollout.waves)}, {len(wave.records)} machines: {what}"]
-        lines += [
-            f"  {rollout_report.printable(record.host)}: {record.verdict}, {rollout_report.printable(record.reason)}"
-            for record in records
-        ]
-        self.say(lines)
+def _kbs(option: str, raw: list[str]) -> list[str]:
+    return [parse_kb(option, item) for item in raw]
 
 
-def entries(result: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The machines of a fleet task's result by lower-case ARM ID; empty where it was skipped or broke."""
-    return {str(entry["id"]).lower(): dict(entry) for entry in result.get("machines") or []}
-
-
-def trouble_of(result: Mapping[str, Any], doing: str) -> str:
-    """Why a task broke as a whole, or empty: one that was skipped or has an entry for each machine did not."""
-    if not result.get("failed"):
-        return ""
-    return f"{doing} broke: {result.get('msg') or 'no reason was given'}"
+def _was_sent(record: Record, options: dict[str, Any]) -> bool:
+    """Whether the machine's guest has to be asked for proof: not where its installation was certainly not sent."""
+    entry = entries(options["installations"]).get(record.key) or {}
+    return record.stage == "selected" and entry.get("outcome") not in rollout_judge.NOT_SENT

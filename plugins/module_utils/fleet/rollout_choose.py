@@ -18,7 +18,6 @@ from .rollout_state import Record
 from .rollout_wave import Preflight, WaveRun
 from .rollout_windows import Windows, ZoneUnknown
 
-
 ALWAYS_RESTARTS = "AlwaysRequiresReboot"
 BRAKING_CLASSES = frozenset({"Critical", "Security"})
 RESTARTING_OFFER = "restarting_patch_offered"
@@ -101,9 +100,7 @@ def _start(
     choice: Choice,
 ) -> None:
     """Select one machine, or give it the verdict why not."""
-    may = allowed(
-        record.kbs, record.product, record.track, rules.proven, rules.unproven, rules.blocked, rules.approved
-    )
+    may = allowed(record.kbs, record.product, record.track, rules.proven, rules.unproven, rules.blocked, rules.approved)
     if not may.kbs:
         record.judge("not_started", may.reason_code, may.reason)
         return

@@ -210,4 +210,4 @@ def steered(rollout: Rollout, wave: int | None, control: Mapping[str, Any]) -> N
 
 def blocked_kbs(given: Sequence[str], control: Mapping[str, Any]) -> dict[str, str]:
     """All blocked KBs with where that was said: the user's variable and the places outside."""
-    return {**{kb: "hotpatch_blocked_kbs" for kb in given}, **dict(control.get("blocked") or {})}
+    return {**dict.fromkeys(given, "hotpatch_blocked_kbs"), **dict(control.get("blocked") or {})}

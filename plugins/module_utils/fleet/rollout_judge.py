@@ -18,7 +18,9 @@ from .rollout_state import Record
 from .rollout_wave import Sent, WaveRun, release_of
 
 NOT_SENT = frozenset({"not_started", "skipped"})
-OWN_CODES = frozenset({"aborted", "paused", "stopped", "timeout", "would_not_finish", "kb_blocked", "claimed_elsewhere"})
+OWN_CODES = frozenset(
+    {"aborted", "paused", "stopped", "timeout", "would_not_finish", "kb_blocked", "claimed_elsewhere"}
+)
 """Reasons of the installation task that are a verdict's own; the rest is told as not_sent."""
 
 
@@ -78,5 +80,3 @@ def _prove(record: Record, machine: Machine | None, guest: GuestFacts | None, se
     told = (record.install or {}).get("start_time")
     start = parse_timestamp(str(told)) if told else (sent.entry.intent_time if sent is not None else None)
     return prove(guest, start, release_of(record), machine.vm_id if machine is not None else None)
-
-

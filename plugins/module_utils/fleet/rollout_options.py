@@ -41,19 +41,65 @@ ROLLOUT_PLAN: Options = {
 }
 
 ROLLOUT_WAVE: Options = {
-    "phase": {"type": "str", "choices": ["preflight", "select", "judge", "verify"], "required": True},
+    "phase": {
+        "type": "str",
+        "choices": ["preflight", "select", "hooked", "judge", "gate", "verify"],
+        "required": True,
+    },
     "plan": {"type": "dict", "default": {}},
     "hosts": {"type": "list", "elements": "str", "required": True},
     "machines": {"type": "dict", "default": {}},
     "preflight": {"type": "dict", "default": {}},
     "assessments": {"type": "dict", "default": {}},
+    "selection": {"type": "dict", "default": {}},
     "installations": {"type": "dict", "default": {}},
+    "judgement": {"type": "dict", "default": {}},
+    "control": {"type": "dict", "default": {}},
+    "hooks": {"type": "dict", "default": {}},
+    "stage": {"type": "str", "choices": ["before_machine", "after_machine"]},
     "guest_variable": {"type": "str"},
     "guest_timeout": {"type": "int", "default": 900},
     "proof": {"type": "str", "choices": ["guest", "azure"], "default": "guest"},
     "kb_numbers": {"type": "list", "elements": "str", "default": []},
     "preflight_overrides": {"type": "list", "elements": "str", "default": []},
     "exclude_kbs_requiring_reboot": {"type": "bool", "default": True},
+    "brake": {"type": "bool", "default": True},
+    "blocked_kbs": {"type": "list", "elements": "str", "default": []},
+    "approved_kbs": {"type": "list", "elements": "str", "default": []},
+    "unproven_products": {"type": "list", "elements": "str", "default": []},
+    "restart_budget": {"type": "str"},
+    "maximum_duration": {"type": "str", "default": "PT2H"},
+}
+
+ROLLOUT_RING: Options = {
+    "phase": {
+        "type": "str",
+        "choices": ["begin", "held", "approach", "enter", "released", "hooked", "finish"],
+        "required": True,
+    },
+    "plan": {"type": "dict", "required": True},
+    "hosts": {"type": "list", "elements": "str", "default": []},
+    "control": {"type": "dict", "default": {}},
+    "enrollment": {"type": "dict", "default": {}},
+    "machines": {"type": "dict", "default": {}},
+    "hooks": {"type": "dict", "default": {}},
+    "stage": {
+        "type": "str",
+        "choices": ["before_rollout", "after_rollout", "before_ring", "after_ring", "before_wave", "after_wave"],
+    },
+    "wanted": {"type": "int", "default": 0},
+    "hold": {"type": "bool", "default": False},
+    "on_stop": {"type": "str", "choices": ["leave", "hold"], "default": "leave"},
+    "proof": {"type": "str", "choices": ["guest", "azure"], "default": "guest"},
+    "guest_timeout": {"type": "int", "default": 900},
+    "preflight_overrides": {"type": "list", "elements": "str", "default": []},
+    "maximum_duration": {"type": "str", "default": "PT2H"},
+    "window_patience": {"type": "str", "default": "P1D"},
+    "restart_budget": {"type": "str"},
+    "release_timeout": {"type": "int", "default": 14400},
+    "soak_services": {"type": "list", "elements": "str", "default": []},
+    "soak_most_cpu_percent": {"type": "float"},
+    "soak_least_memory_mb": {"type": "int"},
 }
 
 ROLLOUT_REPORT: Options = {

@@ -34,6 +34,8 @@ STATE_OPTION = "hotpatch_state_dir"
 BUDGET_OPTION = "hotpatch_error_budget"
 BLOCKED_OPTION = "hotpatch_blocked_kbs"
 STILL_RUNNING = "still_running"
+HELD_CODE = "customer_schedule_flag"
+"""Reason code of what holding a machine sets."""
 NO_LIMIT = "100%"
 """The budget of a rollout that leaves it to its rings."""
 
@@ -301,6 +303,9 @@ def _merge(rollout: Rollout, planned: Mapping[str, Record]) -> None:
             continue
         # The host's name in the inventory may have changed since; the machine is the same.
         known.host = record.host
+        if known.held and record.reason_code == HELD_CODE:
+            # The rollout holds it itself, and lets it go when its ring's turn comes.
+            continue
         if not known.judged and known.stage == "planned" and record.judged:
             known.judge(str(record.verdict), str(record.reason_code), str(record.reason))
         if known.judged and known.wave is None and known.verdict in ("skipped", "not_started") and not record.judged:

@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prove a ring again after its soak: still the same boot, still the release, its services, its load.
 
-A machine that went bad in the soak gets the verdict of that, counts against the budgets like any other, and keeps what it
-had before in ``soak``. Whoever restarts a machine of a ring that soaks does so against the rollout's word, so that a
-restart counts whoever asked for it.
+A machine that went bad in the soak gets the verdict of that, counts against the budgets like any other, and keeps what
+it had before in ``soak``. A ring that soaks is not to be restarted, so that a restart counts whoever asked for it.
 """
 
 from __future__ import annotations
@@ -46,14 +45,20 @@ def to_ask(rollout: Rollout, rings: Sequence[str]) -> list[Record]:
 
 
 def prove_again(
-    rollout: Rollout, rings: Sequence[str], guests: Mapping[str, GuestFacts], rules: SoakRules, now: datetime
+    rollout: Rollout,
+    rings: Sequence[str],
+    guests: Mapping[str, GuestFacts],
+    rules: SoakRules,
+    now: datetime,
+    records: Sequence[Record],
 ) -> list[Record]:
-    """Judge each machine of the rings anew and note that they soaked; returns those that went bad.
+    """Judge the machines of the rings anew and note that they soaked; returns those that went bad.
 
     :param guests: readings after the soak, by host.
+    :param records: whose guests were asked (:func:`to_ask`); none where the user takes Azure's word.
     """
     bad = []
-    for record in to_ask(rollout, rings):
+    for record in records:
         guest = guests.get(record.host)
         found = _found(record, guest, rules)
         record.soak = {

@@ -56,6 +56,13 @@ class Record:
     :param exposed_from: from when on the platform may patch it before its turn, to ``exposed_until`` (None: no turn is
         in sight); both None when its turn comes first.
     :param notes: what the plan has to say of it.
+
+    What became of it beside its verdict:
+
+    :param hooks_failed: why a hook failed on it, by stage (``before_machine``, ``after_machine``); it counts then.
+    :param soak: what its guest showed after its ring's soak: ``well``, ``read_at``, ``guest``, and the verdict and
+        reason it had before (``verdict_before``, ``reason_before``).
+    :param held: when (ISO 8601) it was held from the platform's own patching, None when it is not.
     """
 
     host: str
@@ -92,6 +99,9 @@ class Record:
     exposed_from: str | None = None
     exposed_until: str | None = None
     notes: list[str] = field(default_factory=list)
+    hooks_failed: dict[str, str] = field(default_factory=dict)
+    soak: dict[str, Any] | None = None
+    held: str | None = None
 
     @property
     def key(self) -> str:

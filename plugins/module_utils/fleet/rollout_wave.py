@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Take one wave through its stages; here the first: who may start, who has been started already, and who may not.
 
-The stages only decide and remember; Azure and the guests are asked between them. Each stage is handed what was answered,
-also when that failed: a machine whose stage broke ends with that as its reason. The others are in ``rollout_choose``
-(what is installed), ``rollout_judge`` (what became of it) and ``rollout_gate`` (whether the rollout goes on).
+The stages only decide and remember; Azure and the guests are asked between them. Each stage is handed what was
+answered, also when that failed: a machine whose stage broke ends with that as its reason. The others are in
+``rollout_choose`` (what is installed), ``rollout_judge`` (what became of it) and ``rollout_gate`` (whether the rollout
+goes on).
 """
 
 from __future__ import annotations
@@ -189,7 +190,8 @@ def _by_platform(wave: WaveRun, machine: Machine, verdict: Verdict) -> Verdict:
     sent = wave.journal(machine.id.key)
     if sent is not None and (sent.entry.activity_id or "").lower() == (view.activity_id or "-").lower():
         return verdict
-    text = f"{verdict.reason}; installed since the rollout began, on {to_iso(view.start_time)}, by an installation not ours"
+    when = to_iso(view.start_time)
+    text = f"{verdict.reason}; installed since the rollout began, on {when}, by an installation that is not ours"
     return Verdict("patched_by_platform", "installed_between_waves", text)
 
 
