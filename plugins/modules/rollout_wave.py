@@ -14,19 +14,19 @@ author:
   - winfleet contributors (@winfleet)
 description:
   - A part of the playbook C(winfleet.hotpatch.rollout), which is what to run.
-  - It only decides and remembers. Azure and the guests are asked by the tasks between its phases, whose results it
+  - It decides and remembers, and asks the guests. Azure is asked by the tasks between its phases, whose results it
     takes, also when they failed.
   - Phase V(preflight) judges who is not started. Phase V(select) chooses the KBs, and notes that from now on
-    installations may be sent. Phase V(judge) gives every machine of the wave its verdict, and says whether the error
-    budget lets the rollout go on.
+    installations may be sent. Phase V(hooked) notes whose hooks failed. Phase V(judge) gives every machine of the wave
+    its verdict. Phase V(gate) says whether the budgets let the rollout go on.
   - Phase V(verify) belongs to C(winfleet.hotpatch.verify), and compares guests with the current release outside any
     rollout.
-  - Except in phase V(verify), the state of the rollout is on the disk when the task returns.
+  - Except in phase V(verify), the state of the rollout and its events are on the disk when the task returns.
 options:
   phase:
     description: What to decide.
     type: str
-    choices: [preflight, select, judge, verify]
+    choices: [preflight, select, hooked, judge, gate, verify]
     required: true
   plan:
     description: Result of M(winfleet.hotpatch.rollout_plan); for O(phase=verify) that of its phase V(targets).
@@ -38,7 +38,7 @@ options:
     elements: str
     required: true
   machines:
-    description: Result of M(winfleet.hotpatch.machine_info), except for O(phase=select).
+    description: Result of M(winfleet.hotpatch.machine_info), for O(phase=preflight), O(phase=judge), O(phase=verify).
     type: dict
     default: {}
   preflight:
@@ -49,15 +49,37 @@ options:
     description: Result of M(winfleet.hotpatch.patch_assessment) with C(details=all), for O(phase=select).
     type: dict
     default: {}
+  selection:
+    description: Result of O(phase=select), for the phases after it.
+    type: dict
+    default: {}
   installations:
     description: Result of M(winfleet.hotpatch.patch_installation), for O(phase=judge).
     type: dict
     default: {}
+  judgement:
+    description: Result of O(phase=judge), for O(phase=gate).
+    type: dict
+    default: {}
+  control:
+    description: Result of M(winfleet.hotpatch.rollout_control), for the KBs that it says are blocked.
+    type: dict
+    default: {}
+  hooks:
+    description: The user's hooks by stage, as in C(hotpatch_hooks).
+    type: dict
+    default: {}
+  stage:
+    description: For O(phase=hooked), whose hooks were run.
+    type: str
+    choices: [before_machine, after_machine]
   guest_variable:
-    description: Name of the variable in which each host has its result of M(winfleet.hotpatch.guest_info).
+    description:
+      - Name of the variable in which each host has its result of M(winfleet.hotpatch.guest_info).
+      - Without it the guests are read by the task itself, many beside each other.
     type: str
   guest_timeout:
-    description: For O(phase=select), seconds to wait at proof time for a guest that does not answer.
+    description: Seconds to wait at proof time for guests that do not answer.
     type: int
     default: 900
   proof:
@@ -79,6 +101,34 @@ options:
     description: For O(phase=select), choose only what is offered as never restarting.
     type: bool
     default: true
+  brake:
+    description:
+      - For O(phase=select), leave a machine alone that is offered a Critical or Security update that always restarts.
+    type: bool
+    default: true
+  blocked_kbs:
+    description: For O(phase=select), KBs that no machine is sent.
+    type: list
+    elements: str
+    default: []
+  approved_kbs:
+    description: For O(phase=select), KBs that need no proof by an earlier ring.
+    type: list
+    elements: str
+    default: []
+  unproven_products:
+    description:
+      - For O(phase=select), products such as V(ws2022) that go on although no earlier ring proved them, or V(all).
+    type: list
+    elements: str
+    default: []
+  restart_budget:
+    description: For O(phase=gate), how many machines of a ring, or which percentage, may have restarted unasked.
+    type: str
+  maximum_duration:
+    description: What Azure gives one installation, as ISO 8601 duration, by which windows are judged.
+    type: str
+    default: PT2H
 extends_documentation_fragment:
   - winfleet.hotpatch.attributes
 attributes:
@@ -156,14 +206,44 @@ prove_hosts:
   returned: with O(phase=select)
   type: list
   elements: str
-guest_retries:
-  description: How often a guest that does not answer is asked at most.
+kb_numbers_by_machine:
+  description: The KBs of each machine that is to be installed, by ARM ID.
   returned: with O(phase=select)
-  type: int
-guest_delay:
-  description: Real seconds between two of these questions.
+  type: dict
+latest_starts:
+  description: The last moment at which each machine may be started, by ARM ID; only those whose window closes.
   returned: with O(phase=select)
-  type: int
+  type: dict
+hook_hosts:
+  description: Hosts whose hooks are to be run, since this run starts them.
+  returned: with O(phase=select)
+  type: list
+  elements: str
+hooks_before:
+  description: The hooks to run before the machines.
+  returned: with O(phase=select)
+  type: list
+  elements: dict
+hooks_after:
+  description: The hooks to run after the machines.
+  returned: with O(phase=select)
+  type: list
+  elements: dict
+dropped_ids:
+  description: ARM IDs of the machines whose hook failed.
+  returned: with O(phase=hooked)
+  type: list
+  elements: str
+hooks_after_wave:
+  description: The hooks to run after the wave.
+  returned: with O(phase=judge)
+  type: list
+  elements: dict
+hooks_after_ring:
+  description: The hooks to run after its ring, where that ends with the wave.
+  returned: with O(phase=judge)
+  type: list
+  elements: dict
 verdicts:
   description: The verdict of each host of the wave.
   returned: with O(phase=judge)
@@ -171,7 +251,7 @@ verdicts:
   sample: {app01: patched, app02: already_current}
 stop:
   description: Whether no further wave may start; the message says why.
-  returned: with O(phase=judge)
+  returned: with O(phase=gate)
   type: bool
 machines:
   description: What was found of each machine, with the evidence.

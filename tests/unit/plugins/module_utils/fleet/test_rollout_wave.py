@@ -15,7 +15,13 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.errors im
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.facts import Fact
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import GuestFacts, unreachable_guest
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.joining import JournalEntry
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import rollout_wave
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import (
+    rollout_choose,
+    rollout_gate,
+    rollout_judge,
+    rollout_wave,
+)
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_choose import Rules
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_plan import make_plan
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_wave import Preflight, Sent, WaveRun
 
@@ -93,8 +99,8 @@ def test_hosts_of_another_wave_or_of_none_are_left_alone() -> None:
 def test_select(entry: dict[str, Any] | None, verdict: tuple[str, str] | None, kbs: list[str]) -> None:
     run = wave("a")
     going = go(run, "a")
-    choice = rollout_wave.select(run, going, {rid("a").lower(): entry} if entry else {}, "it broke", True)
-    assert choice.kbs == kbs and choice.install == choice.prove == (["a"] if kbs else [])
+    choice = rollout_choose.select(run, going, {rid("a").lower(): entry} if entry else {}, "it broke", Rules())
+    assert choice.all_kbs == kbs and choice.install == choice.prove == (["a"] if kbs else [])
     assert verdicts(run)["a"] == (verdict or (None, None))
     assert run.records[0].stage == ("selected" if kbs else "judged")
 
@@ -102,15 +108,17 @@ def test_select(entry: dict[str, Any] | None, verdict: tuple[str, str] | None, k
 def test_a_word_lets_restarting_kbs_through() -> None:
     run = wave("a")
     entry = assessed("a", behavior="CanRequestReboot")
-    assert rollout_wave.select(run, go(run, "a"), {rid("a").lower(): entry}, "", False).install == ["a"]
+    assert rollout_choose.select(
+        run, go(run, "a"), {rid("a").lower(): entry}, "", Rules(exclude_restarting=False)
+    ).install == ["a"]
 
 
 def finish(run: WaveRun, entry: dict[str, Any] | None, reading: GuestFacts, trouble: str = "") -> tuple[Any, Any]:
     """Preflight, select and judge machine a."""
     going = go(run, "a")
-    rollout_wave.select(run, going, {rid("a").lower(): assessed("a")}, "", True)
+    rollout_choose.select(run, going, {rid("a").lower(): assessed("a")}, "", Rules())
     entries = {rid("a").lower(): entry} if entry else {}
-    rollout_wave.judge(run, entries, trouble, keyed(machine("a")), {"a": reading})
+    rollout_judge.judge(run, entries, trouble, keyed(machine("a")), {"a": reading})
     return verdicts(run)["a"]
 
 
@@ -149,8 +157,8 @@ def test_another_products_kb_means_nothing_for_this_machine() -> None:
 def test_azures_word_is_only_a_claim() -> None:
     run = wave("a", proof="azure")
     going = rollout_wave.preflight(run, keyed(machine("a")), {})
-    rollout_wave.select(run, going, {rid("a").lower(): assessed("a")}, "", True)
-    rollout_wave.judge(run, {rid("a").lower(): installed("a")}, "", keyed(machine("a")), {})
+    rollout_choose.select(run, going, {rid("a").lower(): assessed("a")}, "", Rules())
+    rollout_judge.judge(run, {rid("a").lower(): installed("a")}, "", keyed(machine("a")), {})
     assert verdicts(run)["a"][0] == "claimed"
 
 
@@ -166,9 +174,9 @@ def test_the_evidence_is_kept() -> None:
 
 def test_a_wave_that_broke_gives_every_machine_its_reason_and_stops() -> None:
     run = wave("a", "b")
-    rollout_wave.judge(run, {}, "signing in broke", {}, {})
+    rollout_judge.judge(run, {}, "signing in broke", {}, {})
     assert {code for dummy, code in verdicts(run).values()} == {"wave_broke"}
-    stop = rollout_wave.gate(run, "signing in broke")
+    stop = rollout_gate.gate(run, "signing in broke")
     assert stop is not None and stop["reason"] == "signing in broke"
 
 
@@ -188,7 +196,7 @@ def test_the_gate_counts_like_the_documented_rule(budget: str, bad: int, stops: 
     run = wave(*NAMES, budget=budget)
     for number, record in enumerate(run.records):
         record.judge("failed" if number < bad else "patched", "x", "x")
-    assert (rollout_wave.gate(run, "") is not None) is stops
+    assert (rollout_gate.gate(run, "") is not None) is stops
 
 
 class TestTakenUpAgain:
@@ -210,14 +218,14 @@ class TestTakenUpAgain:
         run = self.selected(sent_to("a"))
         going = go(run, "a", guests={"a": reading})
         assert (going.start, going.join) == ([], ["a"])
-        choice = rollout_wave.select(run, going, {}, "", True)
+        choice = rollout_choose.select(run, going, {}, "", Rules())
         assert choice.install == choice.prove == ["a"]
 
     def test_patched_stays_patched(self) -> None:
         run = self.selected(sent_to("a"))
         going = go(run, "a", guests={"a": AFTER})
-        rollout_wave.select(run, going, {}, "", True)
-        rollout_wave.judge(run, {rid("a").lower(): installed("a", joined=True)}, "", keyed(machine("a")), {"a": AFTER})
+        rollout_choose.select(run, going, {}, "", Rules())
+        rollout_judge.judge(run, {rid("a").lower(): installed("a", joined=True)}, "", keyed(machine("a")), {"a": AFTER})
         assert verdicts(run)["a"] == ("patched", "proven")
 
     def test_an_intent_without_answer_is_not_sent_to_a_silent_guest(self) -> None:
@@ -238,9 +246,9 @@ class TestTakenUpAgain:
         run = self.selected(sent)
         going = go(run, "a", guests={"a": reading})
         assert going.done == ["a"]
-        choice = rollout_wave.select(run, going, {}, "", True)
+        choice = rollout_choose.select(run, going, {}, "", Rules())
         assert (choice.install, choice.prove) == ([], ["a"])
-        rollout_wave.judge(run, {}, "", keyed(machine("a")), {"a": reading})
+        rollout_judge.judge(run, {}, "", keyed(machine("a")), {"a": reading})
         assert verdicts(run)["a"][0] == expected
 
     def test_what_another_rollout_sent_is_none_of_ours(self) -> None:
