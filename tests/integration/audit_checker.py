@@ -106,6 +106,91 @@ def starts_after(lines: Sequence[Line], moment: datetime) -> list[str]:
     return [_tell(line, f"was started at {line['time']}") for line in install_requests(lines) if when(line) > moment]
 
 
+def batches_in_order(lines: Sequence[Line], batches: Sequence[Iterable[str]], what: str = "wave") -> list[str]:
+    """No machine of a batch (a wave, a ring) was started while one of an earlier batch was still being installed.
+
+    What the platform begins of itself is not the rollout's.
+    """
+    place = {key(item): number for number, batch in enumerate(batches, 1) for item in batch}
+    running: dict[str, int] = {}
+    reached, breaches = 0, []
+    for line in lines:
+        if line["kind"] != "operation" or line["operation"].lower() != "installpatches":
+            continue
+        number = place.get(key(line["resource_id"]))
+        if number is None or str(line.get("started_by", "User")).lower() == "platform":
+            continue
+        if line["event"] != "started":
+            running.pop(line["activity_id"], None)
+            continue
+        if number < reached:
+            breaches.append(_tell(line, f"of {what} {number} was started after {what} {reached} had begun"))
+        if any(other < number for other in running.values()):
+            breaches.append(_tell(line, f"of {what} {number} was started while an earlier {what} was at work"))
+        reached = max(reached, number)
+        running[line["activity_id"]] = number
+    return breaches
+
+
+def soaked(lines: Sequence[Line], before: Iterable[str], after: Iterable[str], seconds: float) -> list[str]:
+    """Between the last end in one ring and the first start in the next lies at least the soak."""
+    first, second = {key(item) for item in before}, {key(item) for item in after}
+    ends = [when(line) for line in installations(lines, "finished") if key(line["resource_id"]) in first]
+    starts = [line for line in install_requests(lines) if key(_machine(line)) in second]
+    if not ends:
+        return [_tell(line, "was started before the ring before it was installed at all") for line in starts]
+    return [
+        _tell(line, f"was started {(when(line) - max(ends)).total_seconds():.0f} s after the ring before it")
+        for line in starts
+        if (when(line) - max(ends)).total_seconds() < seconds
+    ]
+
+
+def other_than(lines: Sequence[Line], kbs: dict[str, Iterable[str]]) -> list[str]:
+    """Every install call named exactly the KBs of its machine, with their prefix, and no class of updates."""
+    wanted = {key(machine): sorted(numbers) for machine, numbers in kbs.items()}
+    breaches = []
+    for line in install_requests(lines):
+        windows = (line.get("body") or {}).get("windowsParameters") or {}
+        if windows.get("classificationsToInclude"):
+            breaches.append(_tell(line, f"was sent the classes {windows['classificationsToInclude']}"))
+        named = sorted(windows.get("kbNumbersToInclude") or [])
+        if named != wanted.get(_machine(line)):
+            breaches.append(_tell(line, f"was sent {named}, allowed was {wanted.get(_machine(line))}"))
+    return breaches
+
+
+def beyond_budget(
+    lines: Sequence[Line], batches: Sequence[Iterable[str]], bad: Iterable[str], budget: int
+) -> list[str]:
+    """No batch was started once more machines of the batches before it had ended badly than the budget allows."""
+    place = {key(item): number for number, batch in enumerate(batches, 1) for item in batch}
+    failed = {key(item) for item in bad}
+    breaches = []
+    for line in install_requests(lines):
+        number = place.get(_machine(line), 0)
+        before = [item for item in failed if place.get(item, number) < number]
+        if len(before) > budget:
+            breaches.append(_tell(line, f"was started after {len(before)} bad endings, the budget is {budget}"))
+    return breaches
+
+
+def starts_between(lines: Sequence[Line], begin: datetime, end: datetime) -> list[str]:
+    """No accepted install call came between two moments."""
+    return [
+        _tell(line, f"was started at {line['time']}") for line in install_requests(lines) if begin < when(line) < end
+    ]
+
+
+def settings_sent(lines: Iterable[Line], machine: str) -> list[Line]:
+    """The accepted changes of a machine's settings."""
+    return [
+        line
+        for line in writes(lines)
+        if _machine(line) == key(machine) and line["method"] == "PATCH" and 200 <= int(line["status"]) < 300
+    ]
+
+
 def _machine(line: Line) -> str:
     """The machine that a request is about, by its path; "" for requests about no machine."""
     steps = str(line.get("path", "")).partition("?")[0].strip("/").split("/")

@@ -286,11 +286,14 @@ class Gateway:
         groups: dict[str, list[VirtualMachine]] = {}
         for machine in self._world.fleet.subscription(subscription):
             groups.setdefault(machine.resource_group.lower(), []).append(machine)
-        return Reply(200, {"value": [neighbours.resource_group(subscription, found) for found in groups.values()]})
+        fleet = self._world.fleet
+        return Reply(
+            200, {"value": [neighbours.resource_group(fleet, subscription, found) for found in groups.values()]}
+        )
 
     def _group(self, call: _Call, _seen: Seen) -> Reply:
         found = self._existing_group(call)
-        return Reply(200, neighbours.resource_group(found[0].subscription_id, found))
+        return Reply(200, neighbours.resource_group(self._world.fleet, found[0].subscription_id, found))
 
     def _existing_group(self, call: _Call) -> list[VirtualMachine]:
         found = self._world.fleet.group(call.parts["sub"], call.parts["group"])

@@ -11,6 +11,7 @@ GET, POST, DELETE /emulator/faults      list, add (see ``faults``), clear
 GET /emulator/machines                  what is true of each machine, guest included
 POST /emulator/machines/NAME/restart    {"down_seconds": n}: restart the guest behind Azure's back
 PUT /emulator/machines/NAME/winrm       a guest's misbehaviour (see ``wsman.faults``)
+PUT .../resource-groups/NAME/tags       {"name": "value"}: the tags that a resource group has from now on
 PUT .../principals/NAME/permissions     {"withdraw": [action patterns], "scope": "", "after_seconds": 0}: from then on
                                         refused; {"restore": true} gives everything back
 GET /metadata/identity/oauth2/token     managed identity as a virtual machine has it
@@ -50,6 +51,7 @@ def application(world: World, set_guest_fault: SetGuestFault) -> web.Application
             web.get("/emulator/machines", control.machines),
             web.post("/emulator/machines/{name}/restart", control.restart),
             web.put("/emulator/machines/{name}/winrm", control.winrm),
+            web.put("/emulator/resource-groups/{name}/tags", control.tags),
             web.put("/emulator/principals/{name}/permissions", control.permissions),
             web.get("/metadata/identity/oauth2/token", control.managed_identity(app_service=False)),
             web.get("/msi/token", control.managed_identity(app_service=True)),
@@ -149,6 +151,14 @@ class _Control:
             self._set_guest_fault(machine.guest.address, await _body(request))
         except ValueError as error:
             return _refusal(400, str(error))
+        return web.Response(status=204)
+
+    async def tags(self, request: web.Request) -> web.Response:
+        name, body = request.match_info["name"], await _body(request)
+        if not any(machine.resource_group.lower() == name.lower() for machine in self._world.fleet):
+            return _refusal(404, f"there is no resource group {name!r}")
+        self._world.fleet.group_tags[name.lower()] = {str(key): str(value) for key, value in body.items()}
+        self._world.audit.write("tags", None, resource_group=name, tags=body)
         return web.Response(status=204)
 
     async def permissions(self, request: web.Request) -> web.Response:

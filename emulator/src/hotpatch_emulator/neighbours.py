@@ -27,13 +27,16 @@ def subscription(fleet: Fleet, subscription_id: str) -> dict[str, Any]:
     }
 
 
-def resource_group(subscription_id: str, machines: list[VirtualMachine]) -> dict[str, Any]:
+def resource_group(fleet: Fleet, subscription_id: str, machines: list[VirtualMachine]) -> dict[str, Any]:
+    """A group as ARM shows it; one without tags has no such key."""
     first = machines[0]
+    tags = fleet.group_tags.get(first.resource_group.lower())
     return {
         "id": f"/subscriptions/{subscription_id}/resourceGroups/{first.resource_group}",
         "name": first.resource_group,
         "type": "Microsoft.Resources/resourceGroups",
         "location": first.location,
+        **({"tags": dict(tags)} if tags else {}),
         "properties": {"provisioningState": "Succeeded"},
     }
 

@@ -237,6 +237,8 @@ class Fleet:
         self.random = random.Random(seed)
         self._by_key = {machine.key: machine for machine in machines}
         self._by_address = {machine.guest.address: machine for machine in machines}
+        self.group_tags: dict[str, dict[str, str]] = {}
+        """Tags of resource groups by their name in lower case."""
         self._groups: dict[tuple[str, str], list[VirtualMachine]] = {}
         for machine in machines:
             self._groups.setdefault((machine.subscription_id.lower(), machine.resource_group.lower()), []).append(

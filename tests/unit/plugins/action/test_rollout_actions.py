@@ -18,6 +18,7 @@ pytest.importorskip("ansible.plugins.action")
 from ansible_collections.winfleet.hotpatch.plugins.action import rollout_plan, rollout_report, rollout_wave
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.guard import Process
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.lock import FolderLock
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_events import read_events
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils import rollout_action
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import RolloutAction, plain
 
@@ -145,7 +146,7 @@ def test_a_rollout_from_plan_to_report(fleet: dict[str, Any], tmp_path: Path) ->
     assert before["start_ids"] == [RID]
     chosen = act(rollout_wave.ActionModule, {**common, "phase": "select", "preflight": before, "assessments": ASSESSED})
     assert (chosen["install_ids"], chosen["kb_numbers"], chosen["prove_hosts"]) == ([RID], ["KB5087423"], ["a"])
-    assert (chosen["guest_retries"], chosen["guest_delay"]) == (30, 1)
+    assert chosen["kb_numbers_by_machine"] == {RID: ["KB5087423"]} and chosen["latest_starts"] == {}
     # From here on an installation may run, so that a run that dies now has to find it.
     assert json.loads((state / "rollout.json").read_text())["machines"][RID.lower()]["stage"] == "selected"
 
@@ -154,7 +155,11 @@ def test_a_rollout_from_plan_to_report(fleet: dict[str, Any], tmp_path: Path) ->
         {**common, "phase": "judge", "preflight": before, "installations": INSTALLED, "machines": fleet},
         a={"seen": reading(32772)},
     )
-    assert judged["verdicts"] == {"a": "patched"} and judged["stop"] is False
+    assert judged["verdicts"] == {"a": "patched"}
+    gate = act(rollout_wave.ActionModule, {**common, "phase": "gate", "judgement": judged})
+    assert gate["stop"] is False
+    told = [event["event"] for event in read_events(state)]
+    assert told == ["verdict", "wave_finished", "gate", "ring_finished"]
 
     report = act(rollout_report.ActionModule, {"state_dir": str(state), "rollout_id": plan["rollout_id"]})
     assert report["failure"] == "" and report["totals"]["verdicts"] == {"patched": 1}
@@ -191,7 +196,8 @@ def test_a_wave_whose_reading_broke_starts_nobody_and_stops(fleet: dict[str, Any
     before = act(rollout_wave.ActionModule, {**common, "phase": "preflight"}, a={"seen": reading(32690)})
     assert before["start_ids"] == []
     judged = act(rollout_wave.ActionModule, {**common, "phase": "judge", "preflight": before, "installations": {}})
-    assert judged["stop"] is True and "invalid client secret" in judged["msg"]
+    gate = act(rollout_wave.ActionModule, {**common, "phase": "gate", "judgement": judged})
+    assert gate["stop"] is True and "invalid client secret" in gate["msg"]
     report = act(rollout_report.ActionModule, {"state_dir": str(tmp_path / "state")})
     assert "invalid client secret" in report["failure"] and report["totals"]["verdicts"] == {"not_started": 1}
 
