@@ -69,3 +69,57 @@ def test_a_machine_outside_the_plan_is_seen() -> None:
 def test_a_late_start_is_seen() -> None:
     lines = log(install(WEB1), install(WEB2))
     assert len(check.starts_after(lines, check.when(lines[0]))) == 1
+
+
+def sent(machine: str, kbs: list[str], classes: list[str] | None = None) -> dict[str, Any]:
+    line = install(machine)
+    line["body"]["windowsParameters"] = {"kbNumbersToInclude": kbs, "classificationsToInclude": classes or []}
+    return line
+
+
+def test_batches_out_of_order_are_seen() -> None:
+    begun = log(operation(WEB1, "started", "a"), operation(WEB2, "started", "b"))
+    assert len(check.batches_in_order(begun, [[WEB1], [WEB2]])) == 1
+    assert check.batches_in_order(begun, [[WEB1, WEB2]]) == []
+    after = log(operation(WEB1, "started", "a"), operation(WEB1, "finished", "a"), operation(WEB2, "started", "b"))
+    assert check.batches_in_order(after, [[WEB1], [WEB2]]) == []
+    assert len(check.batches_in_order(after, [[WEB2], [WEB1.upper()]])) == 1
+    platform = {**operation(WEB2, "started", "b"), "started_by": "Platform"}
+    assert check.batches_in_order(log(operation(WEB1, "started", "a"), platform), [[WEB1], [WEB2]]) == []
+
+
+def test_a_soak_cut_short_is_seen() -> None:
+    lines = log(install(WEB1), operation(WEB1, "finished", "a"), install(WEB2))
+    assert check.soaked(lines, [WEB1], [WEB2], 1) == []
+    assert len(check.soaked(lines, [WEB1], [WEB2], 2)) == 1
+    assert len(check.soaked(log(install(WEB2)), [WEB1], [WEB2], 0)) == 1
+
+
+def test_other_updates_than_allowed_are_seen() -> None:
+    allowed = {WEB1: ["KB5087423"], WEB2: ["KB5087424"]}
+    assert check.other_than(log(sent(WEB1.upper(), ["KB5087423"])), allowed) == []
+    assert len(check.other_than(log(sent(WEB1, ["KB5087423", "KB5087424"])), allowed)) == 1
+    assert len(check.other_than(log(sent(WEB1, ["5087423"])), allowed)) == 1
+    assert len(check.other_than(log(sent(WEB2, ["KB5087424"], ["Security"])), allowed)) == 1
+    assert len(check.other_than(log(sent(WEB1.replace("web1", "web9"), ["KB5087423"])), allowed)) == 1
+
+
+def test_a_start_beyond_the_budget_is_seen() -> None:
+    lines = log(install(WEB1), install(WEB2))
+    assert check.beyond_budget(lines, [[WEB1], [WEB2]], [WEB1], 1) == []
+    assert len(check.beyond_budget(lines, [[WEB1], [WEB2]], [WEB1], 0)) == 1
+    # A bad ending in the same wave is known only behind it.
+    assert check.beyond_budget(lines, [[WEB1, WEB2]], [WEB1], 0) == []
+
+
+def test_a_start_in_a_pause_is_seen() -> None:
+    lines = log(install(WEB1), install(WEB2))
+    begin, end = (datetime(2026, 5, 13, 1, 0, second, tzinfo=timezone.utc) for second in (0, 2))
+    assert len(check.starts_between(lines, begin, end)) == 1
+
+
+def test_changes_of_settings_are_found() -> None:
+    def patch(machine: str, status: int) -> dict[str, Any]:
+        return {"kind": "request", "method": "PATCH", "path": machine, "resource_id": machine, "status": status}
+
+    assert len(check.settings_sent(log(patch(WEB1, 200), patch(WEB1, 409), patch(WEB2, 200)), WEB1.upper())) == 1

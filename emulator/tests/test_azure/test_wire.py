@@ -295,3 +295,13 @@ def test_the_audit_log_has_the_call_and_no_secret(azure: Running) -> None:
     assert line["body"]["rebootSetting"] == "Never"
     (started,) = azure.audit("operation", event="started")
     assert started["activity_id"] == line["activity_id"] == line["request_id"]
+
+
+def test_a_resource_group_shows_its_tags(azure: Running) -> None:
+    group = azure.machine("ready25").id.partition("/providers")[0]
+    assert "tags" not in azure.call("GET", group, version="2021-04-01").json()
+    control = f"{azure.endpoints['control']}/emulator/resource-groups"
+    name = group.rpartition("/")[2].upper()
+    assert azure.http.put(f"{control}/{name}/tags", json={"hotpatch-rollout": "pause"}).status_code == 204
+    assert azure.call("GET", group, version="2021-04-01").json()["tags"] == {"hotpatch-rollout": "pause"}
+    assert azure.http.put(f"{control}/none/tags", json={}).status_code == 404

@@ -83,7 +83,8 @@ def enter(wave: WaveRun, needed: timedelta, patience: timedelta) -> Entry:
     :param needed: what a machine takes from its start to its proof.
     :param patience: how long windows are waited for.
     """
-    made, windows = Windows(wave.rollout), {}
+    made = Windows(wave.rollout)
+    windows: dict[str, Opening | None] = {}
     refused = []
     for record in wave.open:
         if record.stage == "selected":
@@ -95,8 +96,7 @@ def enter(wave: WaveRun, needed: timedelta, patience: timedelta) -> Entry:
         except ZoneUnknown as error:
             record.judge("not_started", "window_unknown", str(error))
             refused.append(record)
-    given: Mapping[str, Opening | None] = windows
-    start = wave_start(wave.now, given, needed, patience)
+    start = wave_start(wave.now, windows, needed, patience)
     for key, why in start.refused.items():
         record = wave.rollout.machines[key]
         record.judge("not_started", why.code, why.reason)
