@@ -133,8 +133,9 @@ class ActionModule(PhaseAction):
         rollout_judge.judge(
             wave, entries(options["installations"]), trouble, self.machines_of(options["machines"]), guests
         )
-        self._note_abort(options, wave)
-        self._what = "proven" if not trouble else trouble
+        if self._note_abort(options, wave):
+            trouble = ""
+        self._what = trouble or "proven"
         ring = self.rollout.wave(wave.number).ring
         ends = all(record.judged for record in rollout_gate.members(self.rollout, ring))
         return {
@@ -147,12 +148,13 @@ class ActionModule(PhaseAction):
             "msg": trouble or f"{len(selected)} machines were judged.",
         }
 
-    def _note_abort(self, options: dict[str, Any], wave: WaveRun) -> None:
+    def _note_abort(self, options: dict[str, Any], wave: WaveRun) -> bool:
         """An abort in the middle of the wave ended its installations early; it is told as what it is."""
-        for entry in entries(options["installations"]).values():
-            if entry.get("reason_code") == "aborted":
-                rollout_gate.stop(self.rollout, wave.number, "aborted", str(entry.get("reason")))
-                return
+        for task in ("assessments", "installations"):
+            if options[task].get("stop_code") == "aborted":
+                rollout_gate.stop(self.rollout, wave.number, "aborted", str(options[task].get("msg")))
+                return True
+        return False
 
     def _gate(self, options: dict[str, Any], wave: WaveRun) -> dict[str, Any]:
         judged = options["judgement"]

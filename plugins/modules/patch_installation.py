@@ -277,6 +277,11 @@ counts:
     claimed: 10
     withheld: 1
     skipped: 1
+stop_code:
+  description: Why machines were not started any more, as one word such as V(timeout), V(stopped) or V(aborted).
+  returned: when the task ended before all machines had their turn
+  type: str
+  sample: aborted
 duration:
   description: Seconds it took.
   returned: always

@@ -270,6 +270,7 @@ def summarize(engine: Engine, entries: list[Entry], changed: bool) -> dict[str, 
         result["msg"] = exceeded_message(campaign.failures, tally, str(engine.params["max_failures"]), engine.worst)
     elif campaign.stop_code:
         result["failed"] = True
+        result["stop_code"] = campaign.stop_code
         result["msg"] = f"{campaign.stop_reason} ({results.in_words(tally)})"
     return result
 
