@@ -72,7 +72,7 @@ class ActionModule(RolloutAction):
                 rollout_state.archive(options["state_dir"], previous)
             rollout_state.save(options["state_dir"], rollout, self.now)
         result = self._result(options, rollout, waves, writes)
-        return {**result, "exposed": list(seen.exposed), **self._carried(options, document, wishes.follow is None)}
+        return {**result, "exposed": list(seen.exposed), **self._carried(options, document)}
 
     def _wishes(self, options: dict[str, Any]) -> rollout_plan.Wishes:
         return rollout_plan.Wishes(
@@ -116,10 +116,14 @@ class ActionModule(RolloutAction):
             guests = read_guests(hosts, self._variables, GUEST_SUBSET, options["guest_timeout"], action=self)
         return Knowledge(inventory, guests, regions_from_entries(options["locations"]), options["service_tag"] or "")
 
-    def _carried(self, options: dict[str, Any], document: Mapping[str, Any], writes: bool) -> dict[str, Any]:
-        """The plan as it can be carried: written where a file was named, and handed on where it is small enough."""
+    def _carried(self, options: dict[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
+        """The plan as it can be carried: written where only a plan was asked for, handed on where it is small enough.
+
+        A rollout does not write over the file: it may hold the plan that somebody looked at.
+        """
         found: dict[str, Any] = {"digest": document["digest"], "plan": {}}
-        if options["plan_file"] and writes and not self.check_mode:
+        drawn = options["print_only"] and not options["follow"] and not self.check_mode
+        if options["plan_file"] and drawn:
             found["plan_file"] = rollout_plan_file.write_plan(options["plan_file"], document)
         if len(json.dumps(document)) <= MOST_PASSED_ON:
             found["plan"] = dict(document)

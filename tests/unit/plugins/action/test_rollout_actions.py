@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("ansible.plugins.action")
 
 from ansible_collections.winfleet.hotpatch.plugins.action import rollout_plan, rollout_report, rollout_wave
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import unreachable_guest
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.guard import Process
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.lock import FolderLock
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_events import read_events
@@ -219,6 +220,61 @@ def test_another_runs_state_is_not_written_over(fleet: dict[str, Any], tmp_path:
     arguments = {"plan": plan, "hosts": ["a"], "phase": "preflight", "machines": fleet, "guest_variable": "seen"}
     refused = act(rollout_wave.ActionModule, arguments, a={"seen": reading(32690)})
     assert refused["failed"] and "no longer holds rollout another" in refused["msg"]
+
+
+def test_a_plan_is_written_handed_on_and_followed(fleet: dict[str, Any], tmp_path: Path) -> None:
+    state, path = tmp_path / "state", tmp_path / "plan.json"
+    drawn = plan_of(fleet, state, print_only=True, plan_file=str(path))
+    assert not state.exists() and json.loads(path.read_text()) == drawn["plan"]
+    for more in ({"plan_file": str(path)}, {"plan": drawn["plan"]}):
+        followed = plan_of(fleet, state, follow=True, **more)
+        assert (followed["hosts"], followed["digest"]) == (["a"], drawn["digest"])
+    refused = plan_of(fleet, state, follow=True)
+    assert refused["failed"] and "hotpatch_follow_plan" in refused["msg"]
+    # A rollout that makes its own plan does not write over the one that was looked at.
+    path.write_text("looked at")
+    plan_of(fleet, tmp_path / "other", plan_file=str(path))
+    assert path.read_text() == "looked at"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"confirm_above": 0}, "Option hotpatch_confirm has the value '(not set)'"),
+        ({"rings": [{"name": "x", "window": "late"}]}, "hotpatch_rings[0].window"),
+        ({"spread": "anywhere"}, "Option hotpatch_spread"),
+        ({"blocked_kbs": ["the last one"]}, "Option hotpatch_blocked_kbs"),
+        ({"maximum_duration": "long"}, "Option hotpatch_maximum_duration"),
+        ({"soak": "long"}, "Option hotpatch_soak"),
+        ({"follow": True, "plan_file": "/nowhere/plan.json"}, "Option hotpatch_plan_file"),
+    ],
+)
+def test_a_plan_that_cannot_be_leaves_no_state(
+    fleet: dict[str, Any], tmp_path: Path, options: dict[str, Any], said: str
+) -> None:
+    refused = plan_of(fleet, tmp_path / "state", **options)
+    assert refused["failed"] and said in refused["msg"]
+    assert not (tmp_path / "state" / "rollout.json").exists()
+
+
+def test_the_inventory_and_the_guests_are_asked(
+    fleet: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def read(hosts: list[str], task_vars: Any, *dummy: Any, **options: Any) -> dict[str, Any]:
+        asked.append(hosts)
+        return {host: unreachable_guest("timed out", NOW) for host in hosts}
+
+    monkeypatch.setattr(rollout_plan, "read_guests", read)
+    targets = act(rollout_plan.ActionModule, {"phase": "targets", "hosts": ["a"]}, a={"id": RID})
+    arguments = {"phase": "plan", "ids": targets["ids"], "machines": fleet["machines"], "state_dir": str(tmp_path)}
+    exempt = {"hotpatch_exempt": {"reason": "audit", "until": "2026-12-31"}}
+    drawn = act(rollout_plan.ActionModule, {**arguments, "ask_guests": True, "print_only": True}, a=exempt)
+    assert drawn["draft"]["machines"][RID.lower()]["reason_code"] == "exempt"
+    assert drawn["draft"]["machines"][RID.lower()]["role_silent"] and asked == [["a"]]
+    wrong = act(rollout_plan.ActionModule, {**arguments, "print_only": True}, a={"hotpatch_exempt": "forever"})
+    assert wrong["failed"] and "hotpatch_exempt of host a has the value 'forever'" in wrong["msg"]
 
 
 def test_targets_name_what_is_missing() -> None:
