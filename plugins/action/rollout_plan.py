@@ -87,7 +87,8 @@ class ActionModule(RolloutAction):
             blackout_dates=options["blackout_dates"],
             spread=options["spread"],
             blocked_kbs=options["blocked_kbs"],
-            needed=check_maximum_duration("hotpatch_maximum_duration", options["maximum_duration"]),
+            needed=check_maximum_duration("hotpatch_maximum_duration", options["maximum_duration"])
+            + timedelta(seconds=options["guest_timeout"]),
             follow=self._followed(options),
         )
 
@@ -113,7 +114,7 @@ class ActionModule(RolloutAction):
         inventory = rollout_hosts.read_inventory(self.variables_of(hosts, rollout_hosts.HOST_VARIABLES), groups)
         guests = None
         if options["ask_guests"]:
-            guests = read_guests(hosts, self._variables, GUEST_SUBSET, options["guest_timeout"], action=self)
+            guests = read_guests(hosts, self._variables, GUEST_SUBSET, options["ask_timeout"], action=self)
         return Knowledge(inventory, guests, regions_from_entries(options["locations"]), options["service_tag"] or "")
 
     def _carried(self, options: dict[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:

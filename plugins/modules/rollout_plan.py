@@ -112,10 +112,14 @@ options:
         cluster nodes and time zones.
     type: bool
     default: false
-  guest_timeout:
+  ask_timeout:
     description: Seconds for all guests together; those that have not answered by then count as silent.
     type: int
     default: 120
+  guest_timeout:
+    description: Seconds that the proof of one machine may take after its installation.
+    type: int
+    default: 900
   follow:
     description: Follow O(plan) or O(plan_file) to the letter, and refuse where the fleet differs from it.
     type: bool

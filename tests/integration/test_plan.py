@@ -25,7 +25,7 @@ RINGS = [
     {"name": "canary", "hosts": "canaries", "waves": [1, "double"], "error_budget": 0, "soak": "PT1H"},
     {"name": "broad", "tags": {"ring": "broad"}, "waves": ["100%"], "error_budget": "10%"},
 ]
-HOST_VARIABLES = {
+HOST_VARIABLES: dict[str, dict[str, Any]] = {
     "canaries": {"hosts": {"canary01": {}, "canary02": {}}},
     "controllers": {
         "hosts": {"north0001": {}, "north0002": {}},

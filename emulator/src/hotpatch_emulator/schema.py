@@ -179,7 +179,6 @@ _MACHINE_PROPERTIES: dict[str, Any] = {
     "subscription": _TEXT,
     "zone": {"type": ["string", "integer"]},
     "availability_set": _TEXT,
-    "update_domain": {"type": "integer", "minimum": 0, "maximum": 19},
     "scale_set": _TEXT,
     "size": _TEXT,
     "power": {"enum": ["running", "deallocated", "stopped"]},
