@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain import server_role
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.durations import check_maximum_duration
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.errors import InputError
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.locations import regions_from_entries
@@ -28,9 +29,6 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_ri
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_state import Rollout
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.guest_reader import read_guests
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import RolloutAction
-
-GUEST_SUBSET = "core"
-"""What the guests are asked for."""
 
 MOST_PASSED_ON = 200_000
 """Characters of a plan that are still handed on as a statistic: AWX keeps it with the job, and cuts at 700 kB."""
@@ -114,7 +112,7 @@ class ActionModule(RolloutAction):
         inventory = rollout_hosts.read_inventory(self.variables_of(hosts, rollout_hosts.HOST_VARIABLES), groups)
         guests = None
         if options["ask_guests"]:
-            guests = read_guests(hosts, self._variables, GUEST_SUBSET, options["ask_timeout"], action=self)
+            guests = read_guests(hosts, self._variables, server_role.SUBSET, options["ask_timeout"], action=self)
         return Knowledge(inventory, guests, regions_from_entries(options["locations"]), options["service_tag"] or "")
 
     def _carried(self, options: dict[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:

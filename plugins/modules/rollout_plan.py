@@ -108,8 +108,8 @@ options:
     default: []
   ask_guests:
     description:
-      - Ask the guests, over each host's own connection variables, for what only they know, namely domain controllers,
-        cluster nodes and time zones.
+      - Ask the guests, over each host's own connection variables, for what only they know, namely whether they are
+        domain controllers or nodes of a failover cluster.
     type: bool
     default: false
   ask_timeout:

@@ -27,10 +27,6 @@ RINGS = [
 ]
 HOST_VARIABLES: dict[str, dict[str, Any]] = {
     "canaries": {"hosts": {"canary01": {}, "canary02": {}}},
-    "controllers": {
-        "hosts": {"north0001": {}, "north0002": {}},
-        "vars": {"hotpatch_domain_controller_of": "contoso.com"},
-    },
     "frozen": {"hosts": {"farm0012": {}}, "vars": {"hotpatch_exempt": {"reason": "audit", "until": "2026-06-30"}}},
 }
 
@@ -95,9 +91,11 @@ def breaches(plan: dict[str, Any], zones: dict[tuple[str, str], str]) -> list[st
             for name, count in sets.items()
             if count > 1 and (members[name] < 10 or count > members[name] * 0.2)
         ]
-        controllers = set(hosts) & set(HOST_VARIABLES["controllers"]["hosts"])
-        if len(controllers) > 1:
-            found.append(f"wave {number}: domain controllers {controllers}")
+        found += [
+            f"wave {number}: {group} together"
+            for group in (("north0001", "north0002"), ("sql01", "sql02"))
+            if set(group) <= set(hosts)
+        ]
     return found
 
 
@@ -128,6 +126,8 @@ def test_a_plan_is_printed_written_and_keeps_every_rule(
         ["canary02"],
     ]
     assert {wave["ring"] for wave in plan["waves"][2:]} == {"broad"}
+    assert hosts.index("sql02") < hosts.index("sql01"), "the owner of the cluster goes last"
+    assert "The guests of silent01 did not answer" in output
     assert all(name in output for name in described())
     assert "exempt until 2026-06-30: audit" in output and "no ring of hotpatch_rings names it" in output
     assert check.writes(running.audit()) == []
@@ -161,7 +161,7 @@ def test_a_plan_is_followed_and_nothing_beside_it(
     ("variables", "said"),
     [
         ({"hotpatch_follow_plan": True, "hotpatch_kb_numbers": ["9999999"]}, "would now be sent KB9999999"),
-        ({"hotpatch_confirm_above": 20, "hotpatch_confirm": 21}, "at least 24"),
+        ({"hotpatch_confirm_above": 20, "hotpatch_confirm": 21}, "at least 27"),
         ({"hotpatch_rings": [{"name": "a", "hosts": "canarys"}]}, "hotpatch_rings[0].hosts has the value 'canarys'"),
     ],
 )

@@ -6,15 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from .facts import Fact
-from .guest import GuestFacts
+from .guest import DOMAIN_CONTROLLERS, GuestFacts
 
-DOMAIN_CONTROLLER_ROLES = frozenset({4, 5})
-"""Win32_ComputerSystem.DomainRole: 4 is a backup, 5 the primary domain controller (Microsoft Learn)."""
-
-_NOT_ASKED: Fact[Any] = Fact.unreadable("not asked")
+SUBSET = "roles"
+"""What a guest is asked for these facts."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +52,13 @@ def _by_guest(guest: GuestFacts, ask_domain: bool, ask_cluster: bool) -> ServerR
         return ServerRole(silent=(guest.why or "no answer") if ask_domain or ask_cluster else "")
     unknown: list[str] = []
     domain = None
-    role: Fact[int] = getattr(guest, "domain_role", _NOT_ASKED)
-    if role.value in DOMAIN_CONTROLLER_ROLES:
-        name: Fact[str] = getattr(guest, "domain", _NOT_ASKED)
+    role, named = guest.domain_role, guest.cluster_name
+    if role.value in DOMAIN_CONTROLLERS:
         # Of an unknown domain: together with all others of an unknown one.
-        domain = (name.value or "an unknown domain").lower()
-    elif role.is_unreadable and role.why != _NOT_ASKED.why and ask_domain:
+        domain = (guest.domain.value or "an unknown domain").lower()
+    elif role.is_unreadable and ask_domain:
         unknown.append(f"whether it is a domain controller was not read ({role.why})")
-    named: Fact[str] = getattr(guest, "cluster_name", _NOT_ASKED)
-    if named.is_unreadable and named.why != _NOT_ASKED.why and ask_cluster:
+    if named.is_unreadable and ask_cluster:
         unknown.append(f"whether it is a cluster's node was not read ({named.why})")
     cluster = named.value.lower() if named.value else None
     return ServerRole(domain, cluster, _owns(guest) if cluster else False, "; ".join(unknown))
@@ -72,9 +66,8 @@ def _by_guest(guest: GuestFacts, ask_domain: bool, ask_cluster: bool) -> ServerR
 
 def _owns(guest: GuestFacts) -> bool:
     """Whether it is the node that owns the core group; where the owner was not read nobody is known to be it."""
-    owner: Fact[str] = getattr(guest, "cluster_owner_node", _NOT_ASKED)
-    name = guest.computer_name.value
-    return bool(owner.value and name) and str(owner.value).lower() == str(name).lower()
+    owner, name = guest.cluster_owner_node.value, guest.computer_name.value
+    return bool(owner and name) and str(owner).lower() == str(name).lower()
 
 
 def surprises(roles: Mapping[str, ServerRole]) -> dict[str, str]:

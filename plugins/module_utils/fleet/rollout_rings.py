@@ -84,7 +84,7 @@ def stand(record: Record, machine: Machine, known: Knowledge) -> None:
     record.availability_set = machine.availability_set.lower() if machine.availability_set else None
     record.update_domain = machine.platform_update_domain.value
     record.window = says.window.to_dict() if says.window else None
-    record.time_zone = says.time_zone or _time_zone(machine, guest)
+    record.time_zone = says.time_zone or machine.time_zone.value
 
 
 def _zone(machine: Machine, regions: Regions) -> str | None:
@@ -93,12 +93,6 @@ def _zone(machine: Machine, regions: Regions) -> str | None:
     number, subscription = machine.zones[0], machine.id.subscription_id
     physical = regions.physical_zone(subscription, machine.location, number)
     return physical or f"{region_name(machine.location)} zone {number} of subscription {subscription}"
-
-
-def _time_zone(machine: Machine, guest: GuestFacts | None) -> str | None:
-    """The time zone as the guest tells it, else as Azure's model was given it."""
-    told = getattr(guest, "time_zone", None)
-    return (told.value if told is not None else None) or machine.time_zone.value
 
 
 def take_rings(rollout: Rollout, rings: Sequence[RingRules]) -> None:

@@ -166,7 +166,8 @@ def test_the_inventory_names_services_controllers_and_clusters() -> None:
 
 def test_a_silent_guest_keeps_its_place_and_is_marked() -> None:
     fleet = keyed(machine("a"), machine("b"))
-    silent = {"a": unreachable_guest("timed out", NOW), "b": guest("b")}
+    member = guest("b", domain_role=Fact.of(3), cluster_name=Fact.absent("no such namespace"))
+    silent = {"a": unreachable_guest("timed out", NOW), "b": member}
     made = plan(fleet, "a b", Knowledge(guests=silent, regions=PAIRED))
     assert [(record.role_silent, record.role_unknown) for record in made.in_scope] == [(True, ""), (False, "")]
     assert open_waves(made) == [["a", "b"]]
