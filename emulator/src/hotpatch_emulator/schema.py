@@ -178,7 +178,8 @@ _MACHINE_PROPERTIES: dict[str, Any] = {
     "tags": {"type": "object", "additionalProperties": {"type": "string"}},
     "guest": _GUEST,
     "script": _SCRIPT,
-    "expect": _object({"verdict": _TEXT, "reason": _TEXT}, ["verdict"]),
+    # "again" is the verdict of a second run over the same fleet, where it is neither the first's nor already_current.
+    "expect": _object({"verdict": _TEXT, "reason": _TEXT, "again": _TEXT}, ["verdict"]),
 }
 
 FLEET: dict[str, Any] = {
