@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from hotpatch_emulator import neighbours, throttle
+from hotpatch_emulator import batch, neighbours, throttle
 from hotpatch_emulator.arm_requests import (
     API_VERSIONS,
     VERBS,
@@ -32,6 +32,7 @@ from hotpatch_emulator.state import VirtualMachine
 from hotpatch_emulator.wire import ArmError, PlainTextError, Reply
 from hotpatch_emulator.world import World
 
+BATCH = "/batch"
 _SUB = r"/subscriptions/(?P<sub>[^/]+)"
 _GROUP = _SUB + r"/resourcegroups/(?P<group>[^/]+)"
 _MACHINES = r"/providers/microsoft\.compute/virtualmachines"
@@ -84,6 +85,7 @@ class Gateway:
             route("GET", "/tenants", "", self._tenants),
             route("GET", "/subscriptions", "", self._subscriptions),
             route("POST", r"/providers/microsoft\.resourcegraph/resources", "", self._graph),
+            route("POST", BATCH, "", self._batch),
             route("GET", _SUB, "Microsoft.Resources/subscriptions/read", self._subscription),
             route("GET", _SUB + "/resourcegroups", "Microsoft.Resources/subscriptions/resourceGroups/read",
                   self._groups, levels=2),
@@ -148,6 +150,8 @@ class Gateway:
         self, request: Request, subscription: str | None, principal: Principal, now: datetime
     ) -> dict[str, str]:
         limits = self._world.throttle
+        if request.path.lower() == BATCH:
+            return {}  # what is in it is counted
         kind, operation = arm_class(request)
         if subscription is not None:
             return limits.arm(now, subscription, principal.name, kind, operation)
@@ -244,6 +248,9 @@ class Gateway:
 
     def _graph(self, call: _Call, seen: Seen) -> Reply:
         return self._world.graph.query(call.principal, call.api_version, seen.body, call.now)
+
+    def _batch(self, call: _Call, seen: Seen) -> Reply:
+        return batch.answer(seen.body, call.request.authorization, self.answer, self._world.audit)
 
     def _subscription(self, call: _Call, _seen: Seen) -> Reply:
         identifier = self._subscription_of(call.parts)
