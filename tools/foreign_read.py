@@ -124,7 +124,7 @@ class Judge(foreign_clients.Checks):
             REQUESTS_CA_BUNDLE=str(running.endpoints["ca"]),
             FOREIGN_SECRET=self.principal["client_secret"],
         )
-        code, output, errors = foreign_clients.run(command, environ, running, STEP_SECONDS, 120)
+        code, output, errors = foreign_clients.run(command, environ, running, STEP_SECONDS, 300)
         self.check(f"azure-mgmt-compute{wanted} works to its end", code == 0, errors)
         if code:
             return
@@ -165,7 +165,7 @@ class Judge(foreign_clients.Checks):
             "ansible_python_interpreter": str(bin_folder / "python"),
         }
         command = [str(bin_folder / "ansible-playbook"), str(FOREIGN / "azcollection.yml"), "-e", json.dumps(variables)]
-        code, said, errors = foreign_clients.run(command, environ, running, STEP_SECONDS, 150, RUN_DIR)
+        code, said, errors = foreign_clients.run(command, environ, running, STEP_SECONDS, 600, RUN_DIR)
         self.check("azure.azcollection's play works to its end", code == 0, said + errors)
         if not code:
             self._judge_play(json.loads(output.read_text(encoding="utf-8")))
@@ -210,7 +210,7 @@ class Judge(foreign_clients.Checks):
             encoding="utf-8",
         )  # fmt: skip
         command = [str(bin_folder / "ansible-inventory"), "-i", str(source), "--list"]
-        code, output, errors = foreign_clients.run(command, environ, self.running, STEP_SECONDS, 60, RUN_DIR)
+        code, output, errors = foreign_clients.run(command, environ, self.running, STEP_SECONDS, 300, RUN_DIR)
         hosts = json.loads(output)["_meta"]["hostvars"] if code == 0 else {}
         self.check(
             "the azure_rm inventory lists the fleet", hosts.keys() == self.fleet.keys(), errors or str(sorted(hosts))
