@@ -24,6 +24,10 @@ from environments import BUILD, REHEARSAL, ROOT, SetupError, ensure, process_env
 FLEET = ROOT / "emulator" / "fleets" / "sixty.yml"
 RUN_DIR = BUILD / "rehearsal"
 STATE_DIR = RUN_DIR / "state"
+RINGS = [
+    {"name": "canary", "hosts": "canary", "waves": [1, "100%"]},
+    {"name": "broad", "hosts": "broad", "waves": ["25%", "100%"]},
+]
 # Once a machine is patched, the next rollout finds it so; whatever its last verdict was, nothing is left to do.
 SETTLED = {"patched", "patched_by_platform", "patched_restarted_as_planned", "restarted_unexpectedly"}
 
@@ -72,6 +76,7 @@ def roll_out(bin_folder: Path, running: emulator_process.Emulator) -> int:
         "hotpatch_maximum_duration": "PT40M",
         # And the one that falls silent after five minutes.
         "hotpatch_guest_timeout": 300,
+        "hotpatch_rings": RINGS,
     }
     command = [
         str(bin_folder / "ansible-playbook"),

@@ -46,8 +46,9 @@ def read(machine: Any) -> dict[str, Any]:
 
 def install(kbs: list[str]) -> Any:
     """The input of an installation; some versions want a timedelta, some text."""
-    takes = str(models.VirtualMachineInstallPatchesParameters.__doc__)
-    return models.VirtualMachineInstallPatchesParameters(
+    parameters: Any = models.VirtualMachineInstallPatchesParameters
+    takes = str(parameters.__doc__)
+    return parameters(
         maximum_duration=timedelta(hours=2) if "timedelta" in takes else "PT2H",
         reboot_setting="Never",
         windows_parameters=models.WindowsParameters(kb_numbers_to_include=kbs, exclude_kbs_requiring_reboot=True),
@@ -82,7 +83,7 @@ def main() -> None:
     credential = ClientSecretCredential(
         tenant, client_id, os.environ["FOREIGN_SECRET"], authority=arm, disable_instance_discovery=True
     )
-    client = ComputeManagementClient(
+    client: Any = ComputeManagementClient(
         credential, subscription, base_url=arm, credential_scopes=["https://management.azure.com/.default"]
     )
     listed = [machine.name for machine in client.virtual_machines.list_all()]

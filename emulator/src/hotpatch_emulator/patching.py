@@ -155,8 +155,9 @@ class Patching:
         }
         self._show(machine.assessment_views, now, summary)
         self._operations.finish(operation, now, output=output, offered=[offer.kb for offer in found])
-        if machine.script.then_installs is not None:
-            self._somebody_else_installs(machine, machine.script.then_installs, now)
+        who = machine.script.then_installs
+        if who is not None and not machine.installation_views:  # once: they have what they wanted
+            self._somebody_else_installs(machine, who, now)
 
     def _somebody_else_installs(self, machine: VirtualMachine, who: str, now: datetime) -> None:
         """The platform, or a principal from the portal, is quicker than whoever asked for the assessment."""
