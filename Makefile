@@ -5,12 +5,12 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearsal rehearsal-stop test lint unit foreign-az benchmark docs clean
+.PHONY: help rehearsal rehearsal-stop test lint unit foreign-az foreign-read benchmark docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-rehearsal: ## roll a release out over a dozen machines of the embedded Azure; again: nothing changes
+rehearsal: ## roll a release out over sixty machines of the embedded Azure; again: nothing changes
 	@$(PYTHON) tools/rehearsal.py run
 
 rehearsal-stop: ## end the embedded Azure that a rehearsal left running, and forget its state
@@ -24,6 +24,9 @@ lint: ## only linters, types, arrows and formats
 
 unit: ## only the unit tests
 	@$(PYTHON) tools/gates.py unit
+
+foreign-read: ## let azure.azcollection and every azure-mgmt-compute from 33 read the fleet (installs them under .build/)
+	@$(PYTHON) tools/foreign_read.py
 
 benchmark: ## 1,000 machines against the offline optimum; PEERS=1: az and azure.azcollection beside it
 	@$(PYTHON) tools/benchmark.py

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +21,13 @@ from typing import Any
 import audit
 import emulator_process
 import process
-from environments import AZURE_CLI, BUILD, REHEARSAL, Environment, SetupError, ensure, process_environment
+from azcollection import prepare as prepare_azcollection
+from azcollection import variables as azcollection_variables
+from environments import AZURE_CLI, BUILD, REHEARSAL, SetupError, ensure, process_environment
 from scenarios import write_fleet
 
 HERE = Path(__file__).resolve().parent
 FOLDER = BUILD / "benchmark" / "peers"
-BUNDLE = "ansible==14.5.0"
-COLLECTION = "ansible_collections/azure/azcollection/"
 CLIENTS = ("ours", "az", "azcollection")
 SHORT: dict[str, Any] = {"assess_minutes": (0.4, 0.6), "install_minutes": (0.7, 1.0)}
 
@@ -46,7 +45,7 @@ class Peer:
 def measure(sample: int) -> list[Peer]:
     """Let each client assess and install on ``sample`` machines of its own; SetupError when one of them fails."""
     ours, az = ensure(REHEARSAL), ensure(AZURE_CLI)
-    azcollection = ensure(_azcollection(_unpack_collection()))
+    azcollection = prepare_azcollection()
     folder = FOLDER / "run"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -103,12 +102,7 @@ def _play(
 
 
 def _azcollection_play(bin_folder: Path, running: emulator_process.Emulator, share: list[str]) -> process.Cost:
-    extra = {
-        "ANSIBLE_COLLECTIONS_PATH": str(FOLDER / "collections"),
-        # It keeps what a cloud said of itself, and the next emulator has other ports.
-        "AZURE_CONFIG_DIR": str(FOLDER / "run" / "azcollection"),
-        "ARM_CLOUD_METADATA_URL": running.endpoints["arm"].rstrip("/") + "/metadata/endpoints?api-version=2019-05-01",
-    }
+    extra = azcollection_variables(running.endpoints["arm"], FOLDER / "run" / "azcollection")
     interpreter = {"benchmark_python": str(bin_folder / "python")}
     return _play(bin_folder, running, share, "azcollection.yml", interpreter, "azcollection", **extra)
 
@@ -136,31 +130,6 @@ def _az(bin_folder: Path, running: emulator_process.Emulator, share: list[str]) 
     return process.run(
         ["bash", str(HERE / "az_loop.sh"), "rg-benchmark", *share], environ, FOLDER / "run", FOLDER / "run" / "az.log"
     )
-
-
-def _unpack_collection() -> Path:
-    """azure.azcollection out of the community bundle, where Galaxy is not needed."""
-    target = FOLDER / "collections"
-    marker = target / COLLECTION / "MANIFEST.json"
-    if not marker.is_file():
-        downloads = FOLDER / "download"
-        pip = BUILD / "uv" / "bin" / "pip"
-        command = [str(pip), "download", "--quiet", "--no-deps", "--dest", str(downloads), BUNDLE]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        wheels = list(downloads.glob("ansible-*.whl"))
-        if done.returncode or not wheels:
-            raise SetupError(f"The bundle {BUNDLE} could not be downloaded: {done.stderr.strip()}")
-        with zipfile.ZipFile(wheels[0]) as bundle:
-            bundle.extractall(target, [name for name in bundle.namelist() if name.startswith(COLLECTION)])
-        shutil.rmtree(downloads)
-    return target / COLLECTION
-
-
-def _azcollection(collection: Path) -> Environment:
-    """Its own environment: its requirements pin some seventy packages, 900 MB."""
-    text = (collection / "requirements.txt").read_text(encoding="utf-8")
-    pins = tuple(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
-    return Environment("azcollection", (), ("ansible-core>=2.19,<2.22", *pins), with_project=False)
 
 
 def table(peers: list[Peer]) -> str:

@@ -97,7 +97,7 @@ def measure(bin_folder: Path, scenario: Scenario, machines: int, speed: float) -
         variables = {"benchmark_state": str(folder / "state"), "benchmark_play": scenario.play}
         command = [str(bin_folder / "ansible-playbook"), str(HERE / "play.yml"), "-i", str(running.inventory)]
         settings = running.environment() | {"ANSIBLE_CONFIG": str(HERE / "ansible.cfg")}
-        environ = with_bytecode(process_environment(bin_folder, **settings))
+        environ = process_environment(bin_folder, **settings)
         subprocess.run([*command, "--syntax-check"], cwd=folder, env=environ, capture_output=True, check=True)
         subprocess.run([str(bin_folder / "python"), "-c", IMPORTS], env=environ, check=True)
         cost = process.run([*command, "-e", json.dumps(variables)], environ, folder, folder / "play.log")
@@ -109,12 +109,6 @@ def measure(bin_folder: Path, scenario: Scenario, machines: int, speed: float) -
         tail = (folder / "play.log").read_text(encoding="utf-8")[-3000:]
         raise SetupError(f"The play ended with {cost.exit_code}; {folder / 'play.log'} ends with:\n{tail}")
     return hold_against_schedules(scenario, audit.read(lines), cost, hindered)
-
-
-def with_bytecode(environ: dict[str, str]) -> dict[str, str]:
-    """The environment with Python's compiled files kept beside the benchmark's: an installed collection has its own."""
-    kept = {name: value for name, value in environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "PYTHONPYCACHEPREFIX": str(FOLDER / "bytecode")}
 
 
 def hold_against_schedules(scenario: Scenario, story: audit.Story, cost: process.Cost, hindered: float) -> Measured:

@@ -22,6 +22,7 @@ def main() -> int:
         print(problem, file=sys.stderr)
         return 1
     shutil.rmtree(SITE, ignore_errors=True)
+    SITE.mkdir(mode=0o700, parents=True)  # antsibull-docs wants it to be there, and writable by nobody else
     environ = process_environment(bin_folder)
     antsibull = [str(bin_folder / "antsibull-docs"), "sphinx-init", "--use-current", "--dest-dir", str(SITE)]
     lenient = ["--lenient", "--squash-hierarchy", "winfleet.hotpatch"]

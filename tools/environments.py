@@ -174,7 +174,8 @@ def link_collection() -> None:
 def process_environment(bin_folder: Path, **extra: str) -> dict[str, str]:
     """The variables a verb's processes get: this environment first, and nothing of the user's own Azure or Ansible."""
     private = re.compile(
-        r"(AZURE|ARM|ANSIBLE|HOTPATCH(?!_AZURE_MATERIAL)|MSI|IDENTITY)_|(REQUESTS_CA_BUNDLE|SSL_CERT_FILE|PYTHONPATH|VIRTUAL_ENV)$"
+        r"(AZURE|ARM|ANSIBLE|HOTPATCH(?!_AZURE_MATERIAL)|MSI|IDENTITY)_"
+        r"|(REQUESTS_CA_BUNDLE|SSL_CERT_FILE|PYTHONPATH|PYTHONDONTWRITEBYTECODE|VIRTUAL_ENV)$"
     )
     kept = {name: value for name, value in os.environ.items() if not private.match(name)}
     return {
@@ -184,7 +185,8 @@ def process_environment(bin_folder: Path, **extra: str) -> dict[str, str]:
         "ANSIBLE_HOME": str(BUILD / "ansible"),
         # Ansible refuses to start under a locale that is not UTF-8, which a bare container's is not.
         "LC_ALL": "C.UTF-8",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        # Bytecode is kept, but not in the tree: without it every ansible-playbook compiles Ansible and the SDK anew.
+        "PYTHONPYCACHEPREFIX": str(BUILD / "cache" / "bytecode"),
         **extra,
     }
 

@@ -2,34 +2,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`make foreign-az`: the az CLI, pointed at the embedded Azure, reads machines, assesses and installs.
 
-A foreign client is the best judge of whether the emulator answers as Azure does. It is judged at speed 1: az waits in
-real seconds; while it waits for an operation, the emulator's time is moved on in steps. Installs azure-cli (some
-hundred MB) into an environment of its own under .build/.
+A foreign client is the best judge of whether the emulator answers as Azure does. Installs azure-cli (some hundred MB)
+into an environment of its own under .build/.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import emulator_process
+import foreign_clients
 from environments import AZURE_CLI, BUILD, REHEARSAL, ROOT, SetupError, ensure, process_environment
 
 RUN_DIR = BUILD / "foreign-az"
 CLOUD = "HotpatchEmulator"
 WAIT_SECONDS = 10
-MOST_WAITS = 30
 
 
-class Az:
+class Az(foreign_clients.Checks):
     """Runs az in a configuration folder of its own, and keeps count of what it said."""
 
     def __init__(self, bin_folder: Path, running: emulator_process.Emulator) -> None:
         """Takes the emulator's CA, and nothing of the user's az."""
+        super().__init__()
         self._running = running
         self._program = str(bin_folder / "az")
         self._environ = process_environment(
@@ -39,37 +38,14 @@ class Az:
             AZURE_CORE_COLLECT_TELEMETRY="false",
             REQUESTS_CA_BUNDLE=str(running.endpoints["ca"]),
         )
-        self.passed = 0
-        self.failed = 0
 
     def ask(self, *arguments: str, secret: str = "") -> Any:
         """One az command; its JSON answer, or None when it failed (the failure is printed and counted)."""
         command = [self._program, *arguments, "--only-show-errors", "--output", "json"]
-        code, output, errors = self._run(command)
+        code, output, errors = foreign_clients.run(command, self._environ, self._running, WAIT_SECONDS)
         shown = " ".join(arguments).replace(secret, "***") if secret else " ".join(arguments)
         self.check(f"az {shown}", code == 0, errors)
         return json.loads(output) if code == 0 and output.strip() else None
-
-    def _run(self, command: list[str]) -> tuple[int, str, str]:
-        """Runs az; while it waits for an operation, the emulator's time is moved on, since a patch takes minutes."""
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(command, env=self._environ, stdout=pipe, stderr=pipe, text=True)
-        for dummy in range(MOST_WAITS):
-            try:
-                output, errors = process.communicate(timeout=WAIT_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._running.control("/emulator/clock", "PUT", {"advance_seconds": 10 * WAIT_SECONDS})
-            else:
-                return process.returncode, output, errors
-        process.kill()
-        process.communicate()
-        return -1, "", f"it did not end within {MOST_WAITS * WAIT_SECONDS} seconds"
-
-    def check(self, what: str, good: bool, otherwise: str = "") -> None:
-        """Counts and prints one expectation."""
-        self.passed += good
-        self.failed += not good
-        print(f"{'passed' if good else 'FAILED'}  {what}" + ("" if good else f"\n{otherwise.rstrip()}"), flush=True)
 
 
 def accept(az: Az, running: emulator_process.Emulator) -> None:
@@ -120,8 +96,7 @@ def main() -> int:
         accept(az, running)
     finally:
         emulator_process.stop(RUN_DIR)
-    print(f"{az.passed} passed, {az.failed} failed")
-    return 1 if az.failed else 0
+    return az.total()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`make rehearsal`: a whole rollout over the dozen machines of the embedded Azure, then what became of each machine.
+"""`make rehearsal`: a whole rollout over the sixty machines of the embedded Azure, then what became of each machine.
 
 The embedded Azure is started if none runs in .build/rehearsal, and stays up: the second rehearsal finds the fleet as
 the first one left it, and changes nothing. Between rehearsals its time runs no faster than ours, so that a month does
@@ -21,11 +21,15 @@ from typing import Any
 import emulator_process
 from environments import BUILD, REHEARSAL, ROOT, SetupError, ensure, process_environment
 
-FLEET = ROOT / "emulator" / "fleets" / "dozen.yml"
+FLEET = ROOT / "emulator" / "fleets" / "sixty.yml"
 RUN_DIR = BUILD / "rehearsal"
 STATE_DIR = RUN_DIR / "state"
+RINGS = [
+    {"name": "canary", "hosts": "canary", "waves": [1, "100%"]},
+    {"name": "broad", "hosts": "broad", "waves": ["25%", "100%"]},
+]
 # Once a machine is patched, the next rollout finds it so; whatever its last verdict was, nothing is left to do.
-SETTLED = {"patched", "patched_restarted_as_planned", "restarted_unexpectedly"}
+SETTLED = {"patched", "patched_by_platform", "patched_restarted_as_planned", "restarted_unexpectedly"}
 
 
 def run() -> int:
@@ -39,7 +43,7 @@ def run() -> int:
     again = running is not None and (STATE_DIR / "report.json").is_file()
     if running is None:
         clear()
-        print("Starting the embedded Azure with a dozen machines ...", flush=True)
+        print("Starting the embedded Azure with sixty machines ...", flush=True)
         running = emulator_process.start(bin_folder, FLEET, RUN_DIR)
         (RUN_DIR / "digest").write_text(emulator_digest(), encoding="utf-8")
     else:
@@ -57,17 +61,22 @@ def run() -> int:
     if code != 0 or not report_file.is_file():
         print(f"The rollout ended with code {code}; the embedded Azure is still up: {RUN_DIR}", file=sys.stderr)
         return code or 1
-    return judge(json.loads(report_file.read_text(encoding="utf-8")), expectations(bin_folder), again)
+    return judge(json.loads(report_file.read_text(encoding="utf-8")), expectations(running), again)
 
 
 def roll_out(bin_folder: Path, running: emulator_process.Emulator) -> int:
     """Runs the playbook as a user would: the emulator's environment, its inventory, and two variables of our own."""
-    # Some of the dozen end badly on purpose; the budget lets the rollout go on past them.
+    # Some of the sixty end badly on purpose; the budget lets the rollout go on past them.
     variables = {
         "hotpatch_state_dir": str(STATE_DIR),
         "hotpatch_report_dir": str(STATE_DIR),
         "hotpatch_error_budget": "100%",
         "hotpatch_not_started_limit": "100%",
+        # The one that takes too long is known after half an hour of emulated time.
+        "hotpatch_maximum_duration": "PT40M",
+        # And the one that falls silent after five minutes.
+        "hotpatch_guest_timeout": 300,
+        "hotpatch_rings": RINGS,
     }
     command = [
         str(bin_folder / "ansible-playbook"),
@@ -78,31 +87,48 @@ def roll_out(bin_folder: Path, running: emulator_process.Emulator) -> int:
         json.dumps(variables),
     ]
     print("ansible-playbook winfleet.hotpatch.rollout -i inventory.yml", flush=True)
-    environ = process_environment(bin_folder, **running.environment())
-    return subprocess.run(command, cwd=RUN_DIR, env=environ, check=False).returncode
+    # With sixty hosts only what is out of the ordinary is worth a line each; the progress and the table are not hosts'.
+    quiet = {"ANSIBLE_DISPLAY_OK_HOSTS": "false", "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false"}
+    if sys.stdout.isatty():
+        quiet["ANSIBLE_FORCE_COLOR"] = "true"
+    environ = process_environment(bin_folder, **running.environment(), **quiet)
+    with subprocess.Popen(command, cwd=RUN_DIR, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        told = process.stdout or ()
+        for line in told:
+            if line.startswith("PLAY RECAP"):
+                break  # counts of tasks by host, below a table that says what became of each
+            print(line, end="", flush=True)
+        for dummy in told:
+            pass
+    return process.returncode
 
 
-def expectations(bin_folder: Path) -> dict[str, str]:
-    """The verdict that the fleet file expects for each machine, by name."""
-    # PyYAML is in the rehearsal's environment, not in the interpreter that runs this.
-    code = (
-        "import json, sys, yaml; fleet = yaml.safe_load(open(sys.argv[1], encoding='utf-8'));"
-        "print(json.dumps({machine['name']: machine['expect']['verdict'] for machine in fleet['machines']}))"
-    )
-    command = [str(bin_folder / "python"), "-c", code, str(FLEET)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    expected: dict[str, str] = json.loads(done.stdout)
+def expectations(running: emulator_process.Emulator) -> dict[str, dict[str, str]]:
+    """The verdict, and where it matters the reason's code, that the fleet file expects for each machine, by name."""
+    expected: dict[str, dict[str, str]] = json.loads((running.run_dir / "expect.json").read_text(encoding="utf-8"))
     return expected
 
 
-def judge(report: dict[str, Any], expected: dict[str, str], again: bool) -> int:
+def as_expected(machine: dict[str, Any], wanted: dict[str, str], again: bool) -> bool:
+    """Whether a machine of the report ended as the fleet file expects of this, or of a second rehearsal."""
+    if again and "again" in wanted:
+        return bool(machine["verdict"] == wanted["again"])
+    if again and wanted["verdict"] in SETTLED and machine["verdict"] == "already_current":
+        return True
+    reason = wanted.get("reason", machine["reason_code"])
+    return bool(machine["verdict"] == wanted["verdict"] and machine["reason_code"] == reason)
+
+
+def judge(report: dict[str, Any], expected: dict[str, dict[str, str]], again: bool) -> int:
     """Prints whether each machine ended as the fleet file says, and where the report is; 0 when all did."""
-    found = {machine["name"]: machine["verdict"] for machine in report["machines"]}
+    found = {machine["name"]: machine for machine in report["machines"]}
     wrong = []
-    for name, verdict in expected.items():
-        allowed = {verdict} | ({"already_current"} if again and verdict in SETTLED else set())
-        if found.get(name) not in allowed:
-            wrong.append(f"{name} ended as {found.get(name, 'absent')}, expected {' or '.join(sorted(allowed))}")
+    for name, wanted in expected.items():
+        machine = found.get(name, {"verdict": "absent", "reason_code": ""})
+        if not as_expected(machine, wanted, again):
+            should = wanted.get("again") if again else None
+            should = should or " because of ".join(wanted[key] for key in ("verdict", "reason") if key in wanted)
+            wrong.append(f"{name} ended as {machine['verdict']} ({machine['reason_code']}), expected {should}")
     wrong += [f"{name} is not in the fleet file" for name in found.keys() - expected.keys()]
     if again and report["changed"]:
         wrong.append("a second rehearsal changed something")

@@ -17,6 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 DOZEN = ROOT / "emulator" / "fleets" / "dozen.yml"
+SIXTY = ROOT / "emulator" / "fleets" / "sixty.yml"
 FLEETS = Path(__file__).resolve().parent / "fleets"
 COLLECTIONS = str(ROOT / ".build" / "collections")
 BIN = Path(sys.executable).parent

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -146,7 +146,7 @@ def soaked(lines: Sequence[Line], before: Iterable[str], after: Iterable[str], s
     ]
 
 
-def other_than(lines: Sequence[Line], kbs: dict[str, Iterable[str]]) -> list[str]:
+def other_than(lines: Sequence[Line], kbs: Mapping[str, Iterable[str]]) -> list[str]:
     """Every install call named exactly the KBs of its machine, with their prefix, and no class of updates."""
     wanted = {key(machine): sorted(numbers) for machine, numbers in kbs.items()}
     breaches = []

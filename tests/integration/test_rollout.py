@@ -14,7 +14,7 @@ import audit_checker as check
 import emulator_process
 import pytest
 import yaml
-from ansible_runs import BIN, COLLECTIONS, DOZEN, FLEETS, Rollout
+from ansible_runs import BIN, COLLECTIONS, DOZEN, FLEETS, SIXTY, Rollout
 
 StartEmulator = Callable[..., emulator_process.Emulator]
 RolloutOver = Callable[..., Rollout]
@@ -69,6 +69,27 @@ def test_the_dozen(start_emulator: StartEmulator, rollout_over: RolloutOver, tmp
     assert not rollout.report()["changed"]
     assert "nothing was changed" in output.lower()
     assert check.install_requests(running.audit()) == check.install_requests(lines)
+
+
+def test_the_sixty(start_emulator: StartEmulator, rollout_over: RolloutOver, tmp_path: Path) -> None:
+    """The fleet of `make rehearsal`, with the states that a real one has, keeps every promise in the audit log."""
+    running = start_emulator(SIXTY)
+    variables = {"hotpatch_maximum_duration": "PT40M", "hotpatch_guest_timeout": 300}
+    limits = {"hotpatch_error_budget": "100%", "hotpatch_not_started_limit": "100%"}
+    rollout = rollout_over(running, hotpatch_waves=["20%", "100%"], **variables, **limits)
+    code, output = rollout.run(tmp_path / "run.log", timeout=480)
+    assert code == 0, output
+    report = rollout.report()
+    expects = json.loads((running.run_dir / "expect.json").read_text(encoding="utf-8"))
+    assert len(expects) == 60
+    assert verdicts(report) == {name: expect["verdict"] for name, expect in expects.items()}, output
+    codes = {machine["name"]: machine["reason_code"] for machine in report["machines"]}
+    reasons = {name: expect["reason"] for name, expect in expects.items() if "reason" in expect}
+    assert {name: codes[name] for name in reasons} == reasons
+    # What a colleague began is not the rollout's: it is left out before the log is judged.
+    lines = [line for line in running.audit() if line.get("principal") != "colleague"]
+    assert check.judge(lines, widest(report), [machine["id"] for machine in report["machines"]]) == []
+    assert check.install_requests(lines)
 
 
 def test_a_budget_of_nothing_stops_the_rollout_and_fails_it(

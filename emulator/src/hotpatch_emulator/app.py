@@ -105,6 +105,7 @@ def _script_guests(world: World, listeners: GuestListeners) -> None:
     for machine in world.fleet:
         if machine.script.winrm:
             listeners.faults.set(machine.guest.address, machine.script.winrm)
+    world.patching.misbehave = listeners.faults.set
 
 
 def _tls(authority: trustme.CA) -> ssl.SSLContext:

@@ -8,54 +8,35 @@ request that is refused as invalid has still cost its tokens.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from hotpatch_emulator import neighbours, regions, throttle
+from hotpatch_emulator import batch, neighbours, regions, throttle
+from hotpatch_emulator.arm_requests import (
+    API_VERSIONS,
+    VERBS,
+    Request,
+    Seen,
+    action_of,
+    arm_class,
+    check_api_version,
+    machine_id,
+    parse_json,
+    scope_of,
+)
 from hotpatch_emulator.compute import Change, Compute
 from hotpatch_emulator.settings import Principal
 from hotpatch_emulator.state import VirtualMachine
 from hotpatch_emulator.wire import ArmError, PlainTextError, Reply
 from hotpatch_emulator.world import World
 
-API_VERSIONS = (
-    "2015-06-15", "2016-03-30", "2017-03-30", "2017-12-01", "2018-04-01", "2018-06-01", "2018-10-01", "2019-03-01",
-    "2019-07-01", "2019-12-01", "2020-06-01", "2020-12-01", "2021-03-01", "2021-04-01", "2021-07-01", "2021-11-01",
-    "2022-03-01", "2022-08-01", "2022-11-01", "2023-03-01", "2023-07-01", "2023-09-01", "2024-03-01", "2024-07-01",
-    "2024-11-01", "2025-04-01", "2026-04-01",
-)  # fmt: skip
-_FIRST_WITH = {"assesspatches": "2020-06-01", "installpatches": "2020-12-01"}
-
+BATCH = "/batch"
 _SUB = r"/subscriptions/(?P<sub>[^/]+)"
 _GROUP = _SUB + r"/resourcegroups/(?P<group>[^/]+)"
 _MACHINES = r"/providers/microsoft\.compute/virtualmachines"
 _ONE = _GROUP + _MACHINES + r"/(?P<machine>[^/]+)"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the gateway needs of an HTTP request; ``query`` values are decoded."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    authorization: str | None
-    body: bytes
-    if_match: str | None = None
-
-
-@dataclass
-class Seen:
-    """What became known of a request on its way, for the audit log."""
-
-    principal: str | None = None
-    action: str | None = None
-    resource_id: str | None = None
-    body: Any = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +85,7 @@ class Gateway:
             route("GET", "/tenants", "", self._tenants),
             route("GET", "/subscriptions", "", self._subscriptions),
             route("POST", r"/providers/microsoft\.resourcegraph/resources", "", self._graph),
+            route("POST", BATCH, "", self._batch),
             route("GET", _SUB, "Microsoft.Resources/subscriptions/read", self._subscription),
             route("GET", _SUB + "/locations", "Microsoft.Resources/subscriptions/locations/read", self._locations,
                   levels=2),
@@ -146,19 +128,19 @@ class Gateway:
     def _routed(self, request: Request, seen: Seen, headers: dict[str, str]) -> Reply:
         now = self._world.clock.now()
         route, parts = self._match(request)
-        action = _action(route.action, parts)
+        action = action_of(route.action, parts)
         seen.action = action or None
         if "machine" in parts:
-            known = self._world.fleet.machine(_machine_id(parts))
-            seen.resource_id = known.id if known else _machine_id(parts)
+            known = self._world.fleet.machine(machine_id(parts))
+            seen.resource_id = known.id if known else machine_id(parts)
         principal = self._world.identity.authenticate(request.authorization)
         seen.principal = principal.name
         if request.method in ("POST", "PATCH", "PUT"):
-            seen.body = _json(request.body)
+            seen.body = parse_json(request.body)
         subscription = self._subscription_of(parts)
         headers.update(self._draw_on_gateway(request, subscription, principal, now))
         api_version = request.query.get("api-version", "")
-        _check_api_version(api_version, parts)
+        check_api_version(api_version, parts)
         call = _Call(request, parts, principal, now, api_version)
         if action:
             self._world.permissions.require(principal, action, self._permission_scope(call, route), now)
@@ -170,7 +152,9 @@ class Gateway:
         self, request: Request, subscription: str | None, principal: Principal, now: datetime
     ) -> dict[str, str]:
         limits = self._world.throttle
-        kind, operation = _arm_class(request)
+        if request.path.lower() == BATCH:
+            return {}  # what is in it is counted
+        kind, operation = arm_class(request)
         if subscription is not None:
             return limits.arm(now, subscription, principal.name, kind, operation)
         if kind == "reads":
@@ -182,7 +166,7 @@ class Gateway:
         operation = self._world.operations.get(call.parts["op"]) if "op" in call.parts else None
         if operation is not None and self._world.fleet.switches.operations_read_scope == "machine":
             return operation.machine.id
-        return _scope(call.request.path, route.scope_levels)
+        return scope_of(call.request.path, route.scope_levels)
 
     def _match(self, request: Request) -> tuple[_Route, Mapping[str, str]]:
         known_path = False
@@ -232,7 +216,7 @@ class Gateway:
 
     def _machine(self, call: _Call) -> VirtualMachine:
         parts = call.parts
-        machine = self._world.fleet.machine(_machine_id(parts))
+        machine = self._world.fleet.machine(machine_id(parts))
         if machine is not None:
             return machine
         headers = {"x-ms-failure-cause": "gateway"}
@@ -266,6 +250,9 @@ class Gateway:
 
     def _graph(self, call: _Call, seen: Seen) -> Reply:
         return self._world.graph.query(call.principal, call.api_version, seen.body, call.now)
+
+    def _batch(self, call: _Call, seen: Seen) -> Reply:
+        return batch.answer(seen.body, call.request.authorization, self.answer, self._world.audit)
 
     def _subscription(self, call: _Call, _seen: Seen) -> Reply:
         identifier = self._subscription_of(call.parts)
@@ -364,69 +351,5 @@ class Gateway:
         return self._compute.install_patches(machine, seen.body, call.api_version, call.now, call.principal.name)
 
     def _power(self, call: _Call, _seen: Seen) -> Reply:
-        verb = _VERBS[call.parts["verb"].lower()]
+        verb = VERBS[call.parts["verb"].lower()]
         return self._compute.power(verb, self._machine(call), call.api_version, call.now, call.principal.name)
-
-
-_VERBS = {
-    name.lower(): name for name in ("assessPatches", "installPatches", "restart", "start", "powerOff", "deallocate")
-}
-
-
-def _action(action: str, parts: Mapping[str, str]) -> str:
-    if "verb" not in parts:
-        return action
-    return f"Microsoft.Compute/virtualMachines/{_VERBS[parts['verb'].lower()]}/action"
-
-
-def _machine_id(parts: Mapping[str, str]) -> str:
-    return (
-        f"/subscriptions/{parts['sub']}/resourceGroups/{parts['group']}"
-        f"/providers/Microsoft.Compute/virtualMachines/{parts['machine']}"
-    )
-
-
-def _scope(path: str, levels: int | None) -> str:
-    segments = path.strip("/").split("/")
-    return "/" + "/".join(segments if levels is None else segments[:levels])
-
-
-def _arm_class(request: Request) -> tuple[str, str]:
-    """The bucket class and the operation as the 429 names it: upper case, without the names."""
-    kind = {"GET": "reads", "HEAD": "reads", "DELETE": "deletes"}.get(request.method, "writes")
-    segments = request.path.strip("/").upper().split("/")
-    names = [segment for index, segment in enumerate(segments) if index % 2 == 0 or "." in segment]
-    return kind, f"{request.method}/{'/'.join(names)}"
-
-
-def _check_api_version(given: str, parts: Mapping[str, str]) -> None:
-    if not given:
-        raise ArmError(
-            400,
-            "MissingApiVersionParameter",
-            "The api-version query parameter (?api-version=) is required for all requests.",
-        )
-    if "machine" not in parts:
-        return
-    first = _FIRST_WITH.get(parts.get("verb", "").lower(), API_VERSIONS[0])
-    if given not in API_VERSIONS or given < first:
-        supported = ", ".join(version for version in API_VERSIONS if version >= first)
-        raise ArmError(
-            400,
-            "NoRegisteredProviderFound",
-            f"No registered resource provider found for API version '{given}' for type 'virtualMachines'. The "
-            f"supported api-versions are '{supported}'.",
-        )
-
-
-def _json(body: bytes) -> Any:
-    if not body.strip():
-        return None
-    try:
-        return json.loads(body)
-    except ValueError as error:
-        raise ArmError(
-            400,
-            "InvalidRequestContent",
-            f"The request content was invalid and could not be deserialized: '{error}'.",
-        ) from None

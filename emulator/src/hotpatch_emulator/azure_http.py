@@ -12,7 +12,8 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDict
 
-from hotpatch_emulator.arm import Gateway, Request, Seen
+from hotpatch_emulator.arm import Gateway
+from hotpatch_emulator.arm_requests import Request, Seen
 from hotpatch_emulator.faults import Fault
 from hotpatch_emulator.wire import ArmError, Reply, common_headers, new_id
 from hotpatch_emulator.world import World

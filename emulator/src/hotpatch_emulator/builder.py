@@ -122,7 +122,7 @@ class Builder:
         vm_id = str(item.get("vm_id") or drawn)
         created = self._now - timedelta(days=self._random.randint(40, 400), seconds=self._random.random() * 86_400)
         power = str(item.get("power", "running"))
-        zone = item.get("zone")
+        zone, ring = item.get("zone"), item.get("ring")
         return VirtualMachine(
             subscription_id=self._subscription(item.get("subscription"), f"machine {item['name']}"),
             resource_group=str(item.get("resource_group", "rg-rehearsal")),
@@ -141,7 +141,9 @@ class Builder:
             availability_set=item.get("availability_set"),
             update_domain=self._update_domain(item),
             scale_set=item.get("scale_set"),
-            tags=dict(item.get("tags", {})),
+            ring=ring,
+            deleted=bool(item.get("deleted", False)),
+            tags={**item.get("tags", {}), **({} if ring is None else {"ring": ring})},
             power_state=power,
             provision_vm_agent=bool(item.get("provision_vm_agent", True)),
             enable_automatic_updates=bool(item.get("enable_automatic_updates", True)),
@@ -318,5 +320,7 @@ def _script(given: Mapping[str, Any]) -> Script:
         restarts=bool(install.get("restarts", False)),
         install_minutes=install.get("duration"),
         platform_after_minutes=given.get("platform", {}).get("install_after_minutes"),
+        then_installs=assess.get("then_installs"),
+        install_winrm=install.get("winrm", {}),
         winrm=given.get("winrm", {}),
     )

@@ -32,6 +32,7 @@ class FleetFile:
     speed: float
     seed: int
     fleet: Fleet
+    faults: tuple[Mapping[str, Any], ...] = ()
 
 
 def load(
@@ -74,11 +75,16 @@ def parse(
         chosen_seed,
         builder.management_groups(),
     )
-    if len({machine.key for machine in fleet}) != builder.built:
+    listed = [*fleet, *fleet.deleted]
+    if len({machine.key for machine in listed}) != builder.built:
         raise FleetError(f"fleet file {name}: two machines share one name in one resource group")
-    if len({machine.guest.address for machine in fleet}) != builder.built:
+    if len({machine.guest.address for machine in listed}) != builder.built:
         raise FleetError(f"fleet file {name}: two machines share one guest address")
-    return FleetFile(now, float(document.get("speed", 1)) if speed is None else speed, chosen_seed, fleet)
+    unknown = {m.script.then_installs for m in fleet} - {None, "platform", *(p.name for p in fleet.principals)}
+    if unknown:
+        raise FleetError(f"fleet file {name}: then_installs {sorted(map(str, unknown))[0]!r} is no principal")
+    chosen_speed = float(document.get("speed", 1)) if speed is None else speed
+    return FleetFile(now, chosen_speed, chosen_seed, fleet, tuple(document.get("faults", ())))
 
 
 def _plain(value: Any) -> Any:

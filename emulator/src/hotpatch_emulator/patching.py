@@ -1,6 +1,6 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Assessments and installations as they run in emulated time, asked for or started by the platform itself.
+"""Assessments and installations as they run in emulated time, whoever started them.
 
 An installation moves through the agenda: it starts, half way the guest's state changes, a restart follows where the
 rules allow one (or the script wants one), and at the end result and summary are written. patchStatus in the instance
@@ -11,6 +11,7 @@ describe; how late is a switch.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import NormalDist
@@ -21,7 +22,7 @@ from hotpatch_emulator.audit import Audit
 from hotpatch_emulator.clock import Agenda
 from hotpatch_emulator.offers import Offer
 from hotpatch_emulator.operations import Operation, Operations
-from hotpatch_emulator.selection import Selection, platform_selection
+from hotpatch_emulator.selection import Selection, everything_without_restart, platform_selection
 from hotpatch_emulator.settings import Range
 from hotpatch_emulator.state import Fleet, VirtualMachine
 from hotpatch_emulator.wire import net_time, whole_seconds
@@ -34,6 +35,15 @@ INTERNAL_ERROR = {
 # (Microsoft: "Troubleshoot issues with Azure Update Manager").
 _LEAST_WINDOW = timedelta(minutes=25)
 _RESTART_RESERVE = timedelta(minutes=10)
+
+
+def silent(machine: VirtualMachine) -> bool:
+    """Nobody inside the machine answers Azure."""
+    return machine.power_state != "running" or not machine.agent_ready
+
+
+def _no_listeners(address: str, behaviour: Mapping[str, Any]) -> None:
+    """Nobody can meet the guest."""
 
 
 def agent_silent(machine: VirtualMachine) -> dict[str, Any]:
@@ -84,6 +94,8 @@ class Patching:
         self._audit = audit
         self._switches = fleet.switches
         self._random = fleet.random
+        # What the guests' listeners do when an installation has spoilt a guest; set by whoever starts them.
+        self.misbehave: Callable[[str, Mapping[str, Any]], object] = _no_listeners
 
     def _draw(self, span: Range) -> float:
         return self._random.uniform(*span)
@@ -104,16 +116,12 @@ class Patching:
         history.append((visible, summary))
         del history[:-4]
 
-    def _silent(self, machine: VirtualMachine) -> bool:
-        """Nobody inside the machine answers Azure."""
-        return machine.power_state != "running" or not machine.agent_ready
-
     # -- assessment ---------------------------------------------------------------------------------------------
 
     def assess(self, machine: VirtualMachine, now: datetime, principal: str | None) -> Operation:
         operation = self._operations.start("assessPatches", machine, now, principal=principal)
         self._show(machine.assessment_views, now, self._assessment_summary(operation, "InProgress", now, []))
-        if self._silent(machine):
+        if silent(machine):
             self._agenda.at(
                 now + timedelta(minutes=self._switches.agent_silence_minutes),
                 lambda at: self._assessment_failed(operation, at, agent_silent(machine)),
@@ -130,7 +138,7 @@ class Patching:
         if machine.script.assess_outcome == "Failed":
             self._assessment_failed(operation, now, INTERNAL_ERROR)
             return
-        if self._silent(machine):
+        if silent(machine):
             self._assessment_failed(operation, now, agent_silent(machine))
             return
         found = offers.offers(machine, now, self._switches)
@@ -147,6 +155,15 @@ class Patching:
         }
         self._show(machine.assessment_views, now, summary)
         self._operations.finish(operation, now, output=output, offered=[offer.kb for offer in found])
+        who = machine.script.then_installs
+        if who is not None and not machine.installation_views:  # once: they have what they wanted
+            self._somebody_else_installs(machine, who, now)
+
+    def _somebody_else_installs(self, machine: VirtualMachine, who: str, now: datetime) -> None:
+        """The platform, or a principal from the portal, is quicker than whoever asked for the assessment."""
+        by_platform = who == "platform"
+        selection = platform_selection() if by_platform else everything_without_restart()
+        self.install(machine, selection, now, None if by_platform else who, by_platform=by_platform)
 
     def _assessment_failed(self, operation: Operation, now: datetime, error: dict[str, Any]) -> None:
         summary = self._assessment_summary(operation, "Failed", now, [])
@@ -193,7 +210,7 @@ class Patching:
         chosen = offers.states(offered, selection, machine, self._switches, by_platform)
         run = _Installation(operation, selection, offered, chosen, reboot_setting, by_platform)
         self._show(machine.installation_views, now, self._installation_summary(run, "InProgress", now))
-        if self._silent(machine):
+        if silent(machine):
             silence = timedelta(minutes=self._switches.agent_silence_minutes)
             self._agenda.at(now + silence, lambda at: self._installation_failed(run, at, agent_silent(machine)))
             return operation
@@ -229,7 +246,7 @@ class Patching:
     def _apply(self, run: _Installation, now: datetime, rest: timedelta) -> None:
         """Half way: the guest changes, then restarts if it must and may, then the operation ends."""
         machine, guest = run.machine, run.machine.guest
-        if self._silent(machine):
+        if silent(machine):
             self._agenda.at(now + rest, lambda at: self._installation_failed(run, at, agent_silent(machine)))
             return
         outcome = machine.script.install_outcome if not run.by_platform else "Succeeded"
@@ -249,6 +266,10 @@ class Patching:
                 "state", machine.id, at=now, what="installed", kb=offer.kb, build=f"{guest.os_build}.{guest.ubr}",
                 activity_id=run.operation.id,
             )  # fmt: skip
+        if machine.script.install_winrm:
+            self.misbehave(guest.address, machine.script.install_winrm)
+        if outcome == "CompletedWithWarnings":
+            run.errors.append({"code": "0x8024001E", "message": "The update service was shut down while it reported."})
         self._after_apply(run, now, rest, needs_restart)
 
     def _after_apply(self, run: _Installation, now: datetime, rest: timedelta, needs_restart: bool) -> None:
@@ -266,7 +287,8 @@ class Patching:
             self._agenda.at(
                 now + rest / 3, lambda at: self.restart_guest(run.machine, at, "fault", run.operation, down)
             )
-        self._agenda.at(end, lambda at: self._finish(run, at, "Succeeded"))
+        status = "CompletedWithWarnings" if run.errors else "Succeeded"
+        self._agenda.at(end, lambda at: self._finish(run, at, status))
 
     def _fail(self, run: _Installation, now: datetime, rest: timedelta, outcome: str) -> None:
         as_operation = outcome == "FailedOperation" or (
@@ -351,44 +373,3 @@ class Patching:
             "startTime": net_time(run.operation.started),
             "lastModifiedTime": net_time(now),
         }
-
-    # -- the platform's own patching ----------------------------------------------------------------------------
-
-    def schedule_platform(self, now: datetime) -> None:
-        """Put the platform's own installations on the agenda: each machine some night within the span."""
-        for machine in self._fleet:
-            minutes = machine.script.platform_after_minutes
-            if minutes is not None:
-                self._platform_at(machine, now + timedelta(minutes=minutes))
-            elif self._switches.platform_patches_by_itself:
-                earliest = now + timedelta(hours=self._switches.platform_not_before_hours)
-                self._platform_at(machine, self._some_night(machine, earliest))
-
-    def _some_night(self, machine: VirtualMachine, now: datetime) -> datetime:
-        """Between 22:00 and 04:00 of the machine's time zone (Microsoft Japan's support team), drawn by seed."""
-        offset = timedelta(minutes=machine.guest.utc_offset_minutes)
-        evening = (now + offset).replace(hour=22, minute=0, second=0, microsecond=0) - offset - timedelta(days=1)
-        days = int(self._random.uniform(0, max(self._switches.platform_within_days, 1)))
-        moment = evening + timedelta(days=days, hours=self._random.uniform(0, 6))
-        return moment if moment > now else moment + timedelta(days=1)
-
-    def _platform_at(self, machine: VirtualMachine, when: datetime) -> None:
-        self._agenda.at(when, lambda at: self._platform_turn(machine, at))
-
-    def _platform_turn(self, machine: VirtualMachine, now: datetime) -> None:
-        settings = machine.patch_settings
-        if settings.patch_mode != "AutomaticByPlatform" or settings.bypass_platform_safety_checks is True:
-            return  # such a machine the platform leaves alone
-        if machine.running_operation is not None:
-            self._platform_at(machine, now + timedelta(hours=1))
-            return
-        if not self._silent(machine):
-            selection = platform_selection()
-            if any(
-                state == "Selected"
-                for state in offers.states(
-                    offers.offers(machine, now, self._switches), selection, machine, self._switches, True
-                ).values()
-            ):
-                self.install(machine, selection, now, None, by_platform=True)
-        self._platform_at(machine, self._some_night(machine, now + timedelta(days=1)))

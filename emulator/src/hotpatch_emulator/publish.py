@@ -18,7 +18,7 @@ import yaml
 
 from hotpatch_emulator import identity_files
 from hotpatch_emulator.identity_files import write_private
-from hotpatch_emulator.state import Fleet, Guest
+from hotpatch_emulator.state import Fleet, Guest, VirtualMachine
 from hotpatch_emulator.world import World
 from hotpatch_emulator.wsman import certificates
 
@@ -42,7 +42,7 @@ def publish(
         endpoints.update(winrm_cert_key_pem=client["ansible_winrm_cert_key_pem"])
     write_private(run_dir / "environment.sh", _environment(endpoints, arm))
     write_private(run_dir / "inventory.yml", _inventory(world.fleet, run_dir, ports, client))
-    expected = {machine.name: machine.expect for machine in world.fleet if machine.expect}
+    expected = {machine.name: machine.expect for machine in _listed(world.fleet) if machine.expect}
     write_private(run_dir / "expect.json", json.dumps(expected, indent=1) + "\n")
     # Last of all: whoever waits for this file finds the others.
     write_private(run_dir / "endpoints.json", json.dumps(endpoints, indent=1) + "\n")
@@ -102,6 +102,11 @@ def _client_certificates(fleet: Fleet, run_dir: Path, authority: trustme.CA) -> 
     return dict(zip(("ansible_winrm_cert_pem", "ansible_winrm_cert_key_pem"), map(str, files), strict=True))
 
 
+def _listed(fleet: Fleet) -> list[VirtualMachine]:
+    """Whom the inventory lists: nobody told it of those that were deleted."""
+    return [*fleet, *fleet.deleted]
+
+
 def _guests(fleet: Fleet) -> list[Guest]:
     return [machine.guest for machine in fleet]
 
@@ -118,14 +123,18 @@ def _inventory(fleet: Fleet, run_dir: Path, ports: WinrmPorts, client: dict[str,
         "ansible_password": guest.password,
     }
     hosts = {}
-    for machine in fleet:
+    rings: dict[str, dict[str, Any]] = {}
+    for machine in _listed(fleet):
         own = _connection(machine.guest, ports, client)
         hosts[machine.host] = {
             "ansible_host": machine.guest.address,
             "hotpatch_resource_id": machine.id,
             **{name: value for name, value in own.items() if variables.get(name) != value},
         }
-    document = {"all": {"children": {"rehearsal": {"hosts": hosts, "vars": variables}}}}
+        if machine.ring is not None:
+            rings.setdefault(machine.ring, {"hosts": {}})["hosts"][machine.name] = None
+    children = {"rehearsal": {"hosts": hosts, "vars": variables}, **rings}
+    document = {"all": {"children": children}}
     return "# The machines of the embedded Azure.\n" + yaml.safe_dump(document, sort_keys=False)
 
 

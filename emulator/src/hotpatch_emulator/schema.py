@@ -153,14 +153,23 @@ _SCRIPT = _object(
                 "hidden": _FLAG,
             }
         ),
-        "assess": _object({"outcome": {"enum": ["Succeeded", "Failed"]}, "duration": _NUMBER}),
+        "assess": _object({"outcome": {"enum": ["Succeeded", "Failed"]}, "duration": _NUMBER, "then_installs": _TEXT}),
         "install": _object(
             {
                 "outcome": {
-                    "enum": ["Succeeded", "Failed", "FailedOperation", "Excluded", "NotSelected", "Pending"],
+                    "enum": [
+                        "Succeeded",
+                        "CompletedWithWarnings",
+                        "Failed",
+                        "FailedOperation",
+                        "Excluded",
+                        "NotSelected",
+                        "Pending",
+                    ],
                 },
                 "restarts": _FLAG,
                 "duration": _NUMBER,
+                "winrm": {"type": "object"},  # what the guest does from then on, checked by wsman.faults
             }
         ),
         "platform": _object({"install_after_minutes": _NUMBER}),
@@ -177,6 +186,8 @@ _MACHINE_PROPERTIES: dict[str, Any] = {
     "location": _TEXT,
     "resource_group": _TEXT,
     "subscription": _TEXT,
+    "ring": _TEXT,
+    "deleted": _FLAG,
     "zone": {"type": ["string", "integer"]},
     "availability_set": _TEXT,
     "scale_set": _TEXT,
@@ -190,7 +201,8 @@ _MACHINE_PROPERTIES: dict[str, Any] = {
     "tags": {"type": "object", "additionalProperties": {"type": "string"}},
     "guest": _GUEST,
     "script": _SCRIPT,
-    "expect": _object({"verdict": _TEXT, "reason": _TEXT}, ["verdict"]),
+    # "again" is the verdict of a second run over the same fleet, where it is neither the first's nor already_current.
+    "expect": _object({"verdict": _TEXT, "reason": _TEXT, "again": _TEXT}, ["verdict"]),
 }
 
 FLEET: dict[str, Any] = {
@@ -248,6 +260,7 @@ FLEET: dict[str, Any] = {
             },
             "guest_user": _TEXT,
             "switches": SWITCHES,
+            "faults": {"type": "array", "items": {"type": "object"}},  # checked by faults
             "defaults": _object(_MACHINE_PROPERTIES),
             "machines": {
                 "type": "array",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -51,6 +51,11 @@ class Selection:
 def platform_selection() -> Selection:
     """What Azure installs by itself: critical and security updates, restarting where they ask for it."""
     return Selection("IfRequired", None, frozenset(("critical", "security")), frozenset(), frozenset(), False, None)
+
+
+def everything_without_restart() -> Selection:
+    """What a careful colleague asks for in the portal: critical and security updates, and no restart."""
+    return replace(platform_selection(), reboot_setting="Never")
 
 
 def _invalid(message: str, target: str) -> ArmError:

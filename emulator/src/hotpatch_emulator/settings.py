@@ -64,7 +64,12 @@ class Switches:
 
 @dataclass(frozen=True)
 class Script:
-    """What a machine does out of the ordinary."""
+    """What a machine does out of the ordinary.
+
+    ``then_installs`` names who starts an installation in the moment in which an assessment ends, so that whoever asked
+    for the assessment comes too late: ``platform`` or a principal. ``install_winrm`` is how the guest misbehaves once
+    an installation was applied, ``winrm`` from the start.
+    """
 
     reboot_behavior: str | None = None
     offer_hidden: bool = False
@@ -74,6 +79,8 @@ class Script:
     restarts: bool = False
     install_minutes: float | None = None
     platform_after_minutes: float | None = None
+    then_installs: str | None = None
+    install_winrm: Mapping[str, Any] = field(default_factory=dict)
     winrm: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -178,6 +178,8 @@ class VirtualMachine:
     availability_set: str | None = None
     update_domain: int | None = None
     scale_set: str | None = None
+    ring: str | None = None
+    deleted: bool = False
     tags: dict[str, str] = field(default_factory=dict)
     power_state: str = "running"
     provisioning_state: str = "Succeeded"
@@ -216,7 +218,10 @@ class VirtualMachine:
 
 
 class Fleet:
-    """All machines, found by ARM ID, group, subscription and guest address."""
+    """All machines, found by ARM ID, group, subscription and guest address.
+
+    ``deleted`` are those that only somebody's inventory still has: Azure knows nothing of them, and no guest answers.
+    """
 
     def __init__(
         self,
@@ -235,6 +240,8 @@ class Fleet:
         self.principals = principals
         self.switches = switches
         self.random = random.Random(seed)
+        self.deleted = [machine for machine in machines if machine.deleted]
+        machines = [machine for machine in machines if not machine.deleted]
         self._by_key = {machine.key: machine for machine in machines}
         self._by_address = {machine.guest.address: machine for machine in machines}
         self.group_tags: dict[str, dict[str, str]] = {}

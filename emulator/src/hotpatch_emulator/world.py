@@ -9,11 +9,12 @@ from pathlib import Path
 
 from hotpatch_emulator.audit import Audit
 from hotpatch_emulator.clock import Agenda, EmulatedClock
-from hotpatch_emulator.config import FleetFile
-from hotpatch_emulator.faults import Faults
+from hotpatch_emulator.config import FleetError, FleetFile
+from hotpatch_emulator.faults import FaultError, Faults
 from hotpatch_emulator.identity import Identity
 from hotpatch_emulator.operations import Operations
 from hotpatch_emulator.patching import Patching
+from hotpatch_emulator.platform_patching import Platform
 from hotpatch_emulator.rbac import Permissions
 from hotpatch_emulator.resource_graph import ResourceGraph
 from hotpatch_emulator.state import Fleet
@@ -43,8 +44,14 @@ class World:
         fleet = loaded.fleet
         operations = Operations(audit, fleet.switches)
         patching = Patching(fleet, agenda, operations, audit)
-        patching.schedule_platform(loaded.now)
+        Platform(fleet, agenda, patching).schedule(loaded.now)
         permissions = Permissions()
+        faults = Faults(loaded.seed)
+        for rule in loaded.faults:
+            try:
+                faults.add(rule)
+            except (FaultError, TypeError, ValueError) as error:
+                raise FleetError(f"fleet file: {error}") from error
         return cls(
             clock,
             agenda,
@@ -54,7 +61,7 @@ class World:
             Throttle(fleet.switches),
             operations,
             patching,
-            Faults(loaded.seed),
+            faults,
             permissions,
             ResourceGraph(fleet, operations, permissions, audit, loaded.now),
         )
