@@ -220,7 +220,7 @@ def test_a_failing_hook_counts_and_its_machine_is_not_touched(
     assert (folder / "after_machine-broad0001").read_text() == "patched"
     others = {path.name.partition("-")[0] for path in folder.iterdir()}
     assert others == {*stages, "before_machine", "after_rollout"}
-    assert [event for event in events(rollout) if event["event"] == "hook_failed"][0]["host"] == "canary0002"
+    assert next(event for event in events(rollout) if event["event"] == "hook_failed")["host"] == "canary0002"
 
 
 def test_a_failing_hook_of_a_wave_stops_before_it(
