@@ -91,7 +91,7 @@ def test_before_the_level(
 
 def test_the_calendar_is_data() -> None:
     host, inside = machine(), guest()
-    found = track(host, enrolment(host, inside), eligibility(host), inside, Fact.of(MAY), Calendar((MAY,), {}))
+    found = track(host, enrolment(host, inside), eligibility(host), inside, Fact.of(MAY), Calendar((MAY,)))
     assert (found.name, found.reasons[0].code) == ("unknown", "baseline_unknown")
 
 
