@@ -3,9 +3,9 @@
 """The releases known when this collection was made, as plain literals: AnsiballZ carries only Python.
 
 A release whose KB nobody could name has no row; where its kind is known all the same, MONTHS has it. Rows are history
-and are never computed: 2026 broke the quarterly plan twice. The days of the WS2025 rows are the table's. WS2022 rows of January to October 2024 carry the second Tuesday of
-the month that the table names (its ``B`` release), later ones the day of the WS2025 row of the same month. Hotpatches
-before 2024 are left out: their baselines were not read.
+and are never computed: 2026 broke the quarterly plan twice. The days of the WS2025 rows are the table's. WS2022 rows
+of January to October 2024 carry the second Tuesday of the month that the table names (its ``B`` release), later ones
+the day of the WS2025 row of the same month. Hotpatches before 2024 are left out: their baselines were not read.
 """
 
 from __future__ import annotations
