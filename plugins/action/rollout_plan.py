@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import rollout_plan, rollout_report, rollout_state
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.argspec import CALENDAR
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.calendar import load_calendar
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.lock import FolderLock, private_folder
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_options import ROLLOUT_PLAN
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_state import Rollout
@@ -32,12 +34,14 @@ class ActionModule(RolloutAction):
         return {"changed": False, "ids": ids, "msg": f"{len(ids)} machines."}
 
     def _plan(self, options: dict[str, Any]) -> dict[str, Any]:
+        loaded = load_calendar(options)
         wishes = rollout_plan.Wishes(
             wave_sizes=options["wave_sizes"],
             error_budget=options["error_budget"],
             kb_numbers=options["kb_numbers"],
             overrides=options["preflight_overrides"],
             retry=options["retry"],
+            calendar=loaded.calendar,
         )
         machines = rollout_plan.machines_by_key(options["machines"])
         writes = not (self.check_mode or options["print_only"])
@@ -52,7 +56,10 @@ class ActionModule(RolloutAction):
             rollout_state.save(options["state_dir"], rollout, self.now)
         waves = rollout_plan.open_waves(rollout)
         self._print(rollout, waves)
-        return self._result(options, rollout, waves, writes)
+        # The waves go by the same calendar as the plan.
+        used = {name: options[name] for name in CALENDAR if options.get(name)}
+        result = self._result(options, rollout, waves, writes)
+        return {**result, "calendar_options": used, **({"warnings": loaded.warnings} if loaded.conflicts else {})}
 
     def _result(
         self, options: dict[str, Any], rollout: Rollout, waves: list[list[str]], writes: bool

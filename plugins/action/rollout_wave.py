@@ -16,6 +16,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import (
     rollout_verify,
     rollout_wave,
 )
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.calendar import load_calendar
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_journal import read_journal
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_options import ROLLOUT_WAVE
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_plan import machines_by_key
@@ -44,6 +45,8 @@ class ActionModule(RolloutAction):
             read_journal(options["plan"]["state_dir"]),
             options["proof"],
             options["preflight_overrides"],
+            # The plan says by which calendar this rollout goes.
+            load_calendar({**options, **(options["plan"].get("calendar_options") or {})}).calendar,
         )
         phases = {"preflight": self._preflight, "select": self._select, "judge": self._judge}
         result = phases[options["phase"]](options, wave)
@@ -130,7 +133,7 @@ class ActionModule(RolloutAction):
         ids = options["plan"].get("ids") or {}
         machines = self._machines(options)
         guests = self._guests(options, options["hosts"])
-        releases = Releases(self.clock.now(), options["kb_numbers"])
+        releases = Releases(self.clock.now(), options["kb_numbers"], load_calendar(options).calendar)
         overrides = options["preflight_overrides"]
         rows = [
             rollout_verify.verify(host, machines[key], guests.get(host), releases, overrides)

@@ -81,6 +81,7 @@ options:
     default: true
 extends_documentation_fragment:
   - winfleet.hotpatch.attributes
+  - winfleet.hotpatch.calendar
 attributes:
   check_mode:
     support: full

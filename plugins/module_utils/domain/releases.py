@@ -196,6 +196,11 @@ def published_by(day: date) -> datetime:
     return datetime.combine(day, _LATEST_HOUR)
 
 
+def is_out(release: Release, now: datetime) -> bool:
+    """Return whether that release may be out at that moment: from the earliest hour of its day on."""
+    return datetime.combine(release.date, _EARLIEST_HOUR) <= now
+
+
 def current_release(calendar: Calendar, product: Product, now: datetime) -> Fact[Release]:
     """Return the newest monthly release that is out at that moment.
 
@@ -205,7 +210,7 @@ def current_release(calendar: Calendar, product: Product, now: datetime) -> Fact
     monthly = calendar.monthly(product)
     if not monthly:
         return Fact.unreadable(f"the release calendar does not hold {product}")
-    out = [item for item in monthly if datetime.combine(item.date, _EARLIEST_HOUR) <= now]
+    out = [item for item in monthly if is_out(item, now)]
     if not out:
         return Fact.absent(f"the release calendar holds no {product} release before {now.date().isoformat()}")
     newest, following = out[-1], next_month(out[-1].month)

@@ -25,9 +25,6 @@ except ImportError:
     # Only where a module runs on a host without ansible-core; JSON can still be read there.
     yaml = None  # type: ignore[assignment]
 
-CALENDAR_OPTIONS: dict[str, dict[str, Any]] = {"calendar_file": {"type": "path"}, "calendar": {"type": "dict"}}
-"""For the argument spec of every task that decides by the calendar."""
-
 FILE_OPTION = "hotpatch_calendar_file"
 VARIABLE = "hotpatch_calendar"
 MAX_BYTES = 4 * 1024 * 1024

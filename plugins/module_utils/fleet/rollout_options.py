@@ -6,9 +6,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from .argspec import CALENDAR
+
 Options = dict[str, dict[str, Any]]
 
 ROLLOUT_PLAN: Options = {
+    **CALENDAR,
     "phase": {"type": "str", "choices": ["targets", "plan"], "required": True},
     "hosts": {"type": "list", "elements": "str", "default": []},
     "ids": {"type": "dict", "default": {}},
@@ -23,6 +26,7 @@ ROLLOUT_PLAN: Options = {
 }
 
 ROLLOUT_WAVE: Options = {
+    **CALENDAR,
     "phase": {"type": "str", "choices": ["preflight", "select", "judge", "verify"], "required": True},
     "plan": {"type": "dict", "default": {}},
     "hosts": {"type": "list", "elements": "str", "required": True},

@@ -17,6 +17,7 @@ from ..domain.eligibility import check_overrides, eligibility
 from ..domain.enrolment import enrolment
 from ..domain.errors import InputError
 from ..domain.machine import Machine, machine_from_dict, product
+from ..domain.releases import CALENDAR, Calendar
 from ..domain.resource_id import ResourceId
 from ..domain.timestamps import to_iso
 from ..domain.track import track
@@ -41,6 +42,7 @@ class Wishes:
     kb_numbers: Sequence[object] = ()
     overrides: Collection[str] = ()
     retry: bool = False
+    calendar: Calendar = CALENDAR
 
 
 def find_targets(variables: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -100,7 +102,7 @@ def make_plan(
     sizes = parse_wave_sizes(wishes.wave_sizes)
     parse_budget(wishes.error_budget, BUDGET_OPTION)
     check_overrides("hotpatch_preflight_overrides", wishes.overrides)
-    releases = Releases(now, wishes.kb_numbers)
+    releases = Releases(now, wishes.kb_numbers, wishes.calendar)
     planned = {key: _fresh_record(host, rid, machines.get(key), releases, wishes) for host, rid, key in _keyed(ids)}
     _require_a_release(list(planned.values()))
     resumed = previous if previous is not None and _goes_on(previous, planned) else None
@@ -133,7 +135,7 @@ def _fresh_record(host: str, resource_id: str, machine: Machine | None, releases
     if release.value is not None:
         record.release, record.kbs = release.value.to_dict(), releases.kbs_of(release.value)
     fit, enrolled = eligibility(machine, wishes.overrides), enrolment(machine, None)
-    where = track(machine, enrolled, fit, None, release)
+    where = track(machine, enrolled, fit, None, release, wishes.calendar)
     verdict = preflight_verdict(machine, None, fit, enrolled, where, release)
     # The rest of what can stand against it is for the guest to say, when its wave starts.
     if verdict is not None and (verdict.name == "skipped" or verdict.reason_code == "machine_unread"):
