@@ -29,6 +29,7 @@ options:
   calendar_url:
     description:
       - URL of such a file, by HTTPS. It is laid over O(calendar_file), and under O(calendar).
+      - Ansible shows options in its output, so name no URL that holds a secret; fetch such a file beforehand.
       - Certificates are always verified; C(REQUESTS_CA_BUNDLE), C(SSL_CERT_FILE) and the usual proxy variables of the
         environment count.
     type: str
@@ -122,7 +123,7 @@ EXAMPLES = r"""
 
 - name: Keep it for the rollouts, which read hotpatch_calendar_file
   ansible.builtin.copy:
-    content: "{{ releases.calendar | to_nice_json }}"
+    content: "{{ releases.additions | to_nice_json }}"
     dest: "{{ inventory_dir }}/hotpatch-calendar.json"
     mode: "0644"
   delegate_to: localhost
@@ -287,6 +288,12 @@ off_track:
   elements: dict
 calendar:
   description: The whole calendar as it was used, in the shape that O(calendar_file) reads.
+  returned: success
+  type: dict
+additions:
+  description:
+    - The part of RV(calendar) that the collection does not know by itself, in the same shape. This is what is worth
+      keeping as O(calendar_file).
   returned: success
   type: dict
 sources:

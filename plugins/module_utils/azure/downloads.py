@@ -81,12 +81,16 @@ async def download(wanted: Wanted, environ: Mapping[str, str], clock: Clock) -> 
 
 
 async def _follow(connections: aiohttp.ClientSession, wanted: Wanted, environ: Mapping[str, str]) -> bytes:
+    from yarl import URL
+
     url = wanted.url
     for dummy in range(MOST_REDIRECTS + 1):
         # Compressed bytes would make the limit mean nothing.
         headers = {"Accept": wanted.accept, "Accept-Encoding": "identity"}
         proxy = choose_proxy(environ, url)
-        async with connections.get(url, headers=headers, proxy=proxy, allow_redirects=False) as answer:
+        # Byte for byte: aiohttp would rewrite percent-encodings, which a signature may cover.
+        exact = URL(url, encoded=True)
+        async with connections.get(exact, headers=headers, proxy=proxy, allow_redirects=False) as answer:
             if answer.status in _REDIRECTS and answer.headers.get("Location"):
                 url = urljoin(url, answer.headers["Location"])
                 _require_https(wanted, url)
@@ -108,10 +112,15 @@ async def _read(content: aiohttp.StreamReader, wanted: Wanted) -> bytes:
     return bytes(data)
 
 
+def without_query(url: str) -> str:
+    """Return the URL as it may be shown: a query can hold a signature."""
+    return urlsplit(url)._replace(query="", fragment="").geturl()
+
+
 def _require_https(wanted: Wanted, url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname or parts.username is not None:
-        shown = url if parts.username is None else f"{parts.scheme}://...@{parts.hostname}"
+        shown = without_query(url) if parts.username is None else f"{parts.scheme}://...@{parts.hostname}"
         raise InputError(wanted.option, shown, "a URL of HTTPS without a user name")
 
 

@@ -9,7 +9,7 @@ never decided silently: the newer source wins, and both are named.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
@@ -103,9 +103,19 @@ def parse_entries(option: str, raw: object, source: str) -> Entries:
 
 def calendar_to_plain(calendar: Calendar) -> dict[str, Any]:
     """Return the whole calendar in the documented shape, which :func:`parse_entries` reads."""
-    order = sorted(calendar.releases, key=lambda item: (item.product, item.date, item.kb))
-    months = sorted(calendar.months, key=lambda item: (item.product, item.month))
-    return {"format": FORMAT, "releases": to_plain(order), "months": to_plain(months)}
+    return _plain(calendar.releases, calendar.months)
+
+
+def additions(calendar: Calendar, known: Calendar) -> dict[str, Any]:
+    """Return, in the documented shape, what the calendar says beyond or against the known one: a file worth keeping."""
+    releases = [item for item in calendar.releases if item not in known.releases]
+    return _plain(releases, [item for item in calendar.months if item not in known.months])
+
+
+def _plain(releases: Iterable[Release], months: Iterable[MonthKind]) -> dict[str, Any]:
+    order = sorted(releases, key=lambda item: (item.product, item.date, item.kb))
+    later = sorted(months, key=lambda item: (item.product, item.month))
+    return {"format": FORMAT, "releases": to_plain(order), "months": to_plain(later)}
 
 
 def merge(calendar: Calendar, entries: Entries) -> tuple[Calendar, tuple[Conflict, ...]]:
@@ -114,19 +124,23 @@ def merge(calendar: Calendar, entries: Entries) -> tuple[Calendar, tuple[Conflic
     A release replaces that of its KB, and the other monthly release of its month; a build that the entries do not name
     stays known.
     """
+    # Each entry is held against what was known, never against its neighbours: their order means nothing.
     conflicts: list[Conflict] = []
-    releases = {(item.product, item.kb): item for item in calendar.releases}
-    for given in entries.releases:
-        conflicts += _foreign(given, releases.values(), entries.source)
-        known = releases.pop((given.product, given.kb), None)
+    base: dict[tuple[str, str], Release] = {(item.product, item.kb): item for item in calendar.releases}
+    given: dict[tuple[str, str], Release] = {}
+    for item in entries.releases:
+        known = base.get((item.product, item.kb))
         if known is not None:
-            given = _completed(given, known, given.kb in entries.silent)
-            conflicts += _differences(known, given, entries.source)
-        rival = _rival(given, releases.values())
+            item = _completed(item, known, item.kb in entries.silent)
+            conflicts += _differences(known, item, entries.source)
+        conflicts += _foreign(item, base.values(), entries.source)
+        given[(item.product, item.kb)] = item
+    for item in given.values():
+        rival = _rival(item, base.values(), given)
         if rival is not None:
-            conflicts.append(_conflict(given, given.month, "release", rival, given.kb, rival.kb, entries.source))
-            del releases[(rival.product, rival.kb)]
-        releases[(given.product, given.kb)] = given
+            conflicts.append(_conflict(item, item.month, "release", rival, item.kb, rival.kb, entries.source))
+            del base[(rival.product, rival.kb)]
+    releases: dict[tuple[str, str], Release] = {**base, **given}
     months = {(item.product, item.month): item for item in calendar.months}
     for entry in entries.months:
         before = months.get((entry.product, entry.month))
@@ -163,11 +177,12 @@ def _foreign(given: Release, releases: Iterable[Release], source: str) -> Iterab
             yield _conflict(given, given.kb, "product", item, given.product, item.product, source)
 
 
-def _rival(given: Release, releases: Iterable[Release]) -> Release | None:
+def _rival(given: Release, known: Iterable[Release], entries: Container[tuple[str, str]]) -> Release | None:
+    """The monthly release that was known for the same month, and which the entries do not place elsewhere."""
     if given.kind == "out_of_band":
         return None
-    same = (item for item in releases if (item.product, item.month) == (given.product, given.month))
-    return next((item for item in same if item.kind != "out_of_band"), None)
+    same = (item for item in known if (item.product, item.month) == (given.product, given.month))
+    return next((item for item in same if item.kind != "out_of_band" and (item.product, item.kb) not in entries), None)
 
 
 def _wrong_kinds(merged: Calendar, entries: Entries) -> Iterable[Conflict]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from ..azure.downloads import Wanted, download
+from ..azure.downloads import Wanted, download, without_query
 from ..azure.errors import AzureFailure
 from ..clock import Clock
 from ..domain.calendar_entries import Entries
@@ -44,7 +44,7 @@ class Refreshed:
 async def read_url(url: str, environ: Mapping[str, str], clock: Clock) -> Entries:
     """Return the entries of a calendar in JSON or YAML at a URL of HTTPS."""
     wanted = Wanted("calendar_url", url, "read the release calendar of calendar_url", MAX_BYTES, "*/*")
-    return parse_text(await download(wanted, environ, clock), "calendar_url", url)
+    return parse_text(await download(wanted, environ, clock), "calendar_url", without_query(url))
 
 
 async def refresh_from_msrc(

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from ..clock import Clock
 from ..domain.assessment import Assessment
-from ..domain.calendar_entries import calendar_to_plain
+from ..domain.calendar_entries import additions, calendar_to_plain
 from ..domain.eligibility import check_overrides, eligibility
 from ..domain.enrolment import enrolment
 from ..domain.errors import InputError
@@ -20,7 +20,7 @@ from ..domain.machine import Machine, machine_from_dict, product
 from ..domain.outlook import Outlook, next_restart, outlook
 from ..domain.products import PRODUCT_NAMES, PRODUCTS, Product
 from ..domain.reasons import texts
-from ..domain.releases import Calendar
+from ..domain.releases import CALENDAR, Calendar
 from ..domain.timestamps import parse_timestamp, to_iso
 from ..domain.track import track
 from .calendar import LoadedCalendar, load_calendar
@@ -85,6 +85,7 @@ def _answer(
         "restarting": [row["id"] for row in rows if row["restart"]["due"] == "now"],
         "off_track": [{"id": row["id"], "returns": row["returns"]} for row in rows if row["track"] == "off_track"],
         "calendar": calendar_to_plain(calendar),
+        "additions": additions(calendar, CALENDAR),
         "sources": list(refreshed.loaded.sources),
         "conflicts": [conflict.to_dict() for conflict in refreshed.loaded.conflicts],
         "msrc": [finding.to_dict() for finding in refreshed.findings],
