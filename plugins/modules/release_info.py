@@ -25,6 +25,11 @@ extends_documentation_fragment:
   - winfleet.hotpatch.attributes
   - winfleet.hotpatch.attributes.info_module
   - winfleet.hotpatch.calendar
+attributes:
+  action:
+    support: none
+  async:
+    support: full
 options:
   calendar_url:
     description:
@@ -104,6 +109,7 @@ seealso:
 EXAMPLES = r"""
 - name: What is this month?
   winfleet.hotpatch.release_info:
+    products: [ws2025]
   delegate_to: localhost
   run_once: true
   register: releases

@@ -124,6 +124,8 @@ def _by_level(guest: GuestFacts, release: Release, calendar: Calendar) -> Track:
     baseline = baseline_of(release, calendar)
     if baseline is None or baseline.ubr is None:
         why = f"the calendar holds no baseline for {release}, or not every month since"
+        if baseline is not None:
+            why = f"the calendar has no build (ubr) for the baseline {baseline}"
         return Track("unknown", (Reason("baseline_unknown", why),))
     kbs = guest.kbs.value or ()
     for item in _since(baseline, calendar):

@@ -11,7 +11,12 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.eligibili
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.enrolment import enrolment
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.facts import Fact
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import GuestFacts, unreachable_guest
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.releases import CALENDAR, Calendar, MonthKind, Release
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.releases import (
+    CALENDAR,
+    Calendar,
+    MonthKind,
+    Release,
+)
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.track import track
 
 from .builders import ABSENT, APRIL, IMAGE, MAY, NOW, PATCH, UNREAD, VIEW, guest, known, machine
