@@ -104,7 +104,7 @@ async def test_too_much_or_compressed(
     server: StandIn, trusted: dict[str, str], clock: ManualClock, reply: Reply
 ) -> None:
     server.serve("/a", reply)
-    with pytest.raises(AzureFailure, match="larger than 1000 bytes|compressed"):
+    with pytest.raises(AzureFailure, match=r"larger than 1000 bytes|compressed"):
         await download(wanted(f"{server.url}/a"), trusted, clock)
 
 
