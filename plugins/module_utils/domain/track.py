@@ -20,10 +20,9 @@ from .guest import GuestFacts
 from .machine import Machine, product
 from .reasons import Reason
 from .releases import CALENDAR, Calendar, Release, Upcoming, baseline_of, upcoming
+from .selection import NEVER_REBOOTS
 
 TrackName = Literal["on_track", "baseline_due", "off_track", "enrolling", "not_enrolled", "ineligible", "unknown"]
-NEVER_RESTARTS = "neverreboots"
-"""``rebootBehavior`` of a patch that cannot restart, in lower case."""
 _NOT_OFF_TRACK: Fact[Upcoming] = Fact.absent("it is not off track")
 
 
@@ -104,7 +103,7 @@ def _offered(assessment: Assessment, release: Release, calendar: Calendar) -> tu
         if row is not None:
             code = "release_offered" if row == release else f"{row.kind}_offered"
             found.append(Reason(code, f"Azure offers {row}; {restarts}"))
-        elif patch.reboot_behavior.lower() != NEVER_RESTARTS:
+        elif patch.reboot_behavior.lower() != NEVER_REBOOTS.lower():
             found.append(Reason("restarting_offered", f"Azure offers {patch.kb or patch.name}; {restarts}"))
     if not any(patch.kb == release.kb for patch in assessment.patches):
         found.append(Reason("release_not_offered", f"Azure does not offer {release}"))
