@@ -73,9 +73,7 @@ def derive(documents: Iterable[CvrfDocument], calendar: Calendar) -> tuple[Entri
     return Entries("MSRC", tuple(releases)), tuple(findings)
 
 
-def _judge(
-    document: CvrfDocument, product: Product, calendar: Calendar, seen: _Seen
-) -> tuple[Finding, Release | None]:
+def _judge(document: CvrfDocument, product: Product, calendar: Calendar, seen: _Seen) -> tuple[Finding, Release | None]:
     known = seen.kbs | {item.kb for item in calendar.of(product) if item.month < document.month}
     hotpatches = _new(document.of(product, True), known)
     cumulatives = [row for row in document.of(product, False) if row.kb not in known]
@@ -172,9 +170,7 @@ def _why_not(
     return ""
 
 
-def _added(
-    document: CvrfDocument, row: CvrfRow, kind: ReleaseKind, planned: bool
-) -> tuple[Finding, Release | None]:
+def _added(document: CvrfDocument, row: CvrfRow, kind: ReleaseKind, planned: bool) -> tuple[Finding, Release | None]:
     why = f"labelled a hotpatch, build {build_of_product(row.product)}.{row.ubr}"
     return Finding(document.month, row.product, "added", row.kb, why), _release(document, row, kind, planned)
 

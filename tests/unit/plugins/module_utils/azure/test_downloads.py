@@ -114,9 +114,7 @@ async def test_nobody_there(clock: ManualClock) -> None:
     assert caught.value.kind == "unreachable"
 
 
-async def test_the_environment_s_proxy_is_used(
-    server: StandIn, trusted: dict[str, str], clock: ManualClock
-) -> None:
+async def test_the_environment_s_proxy_is_used(server: StandIn, trusted: dict[str, str], clock: ManualClock) -> None:
     # Nothing listens there: the request never goes to the host itself.
     environ = {**trusted, "HTTPS_PROXY": "http://127.0.0.1:9"}
     with pytest.raises(AzureFailure) as caught:
