@@ -15,6 +15,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain import se
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.durations import check_maximum_duration
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.errors import InputError
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.locations import regions_from_entries
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.releases import Calendar
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import (
     rollout_forecast,
     rollout_hosts,
@@ -23,6 +24,8 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import (
     rollout_plan_text,
     rollout_state,
 )
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.argspec import CALENDAR
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.calendar import load_calendar
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.lock import FolderLock, private_folder
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_options import ROLLOUT_PLAN
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_rings import Knowledge
@@ -48,7 +51,8 @@ class ActionModule(RolloutAction):
         return {"changed": False, "ids": ids, "subscriptions": subscriptions, "msg": f"{len(ids)} machines."}
 
     def _plan(self, options: dict[str, Any]) -> dict[str, Any]:
-        wishes = self._wishes(options)
+        loaded = load_calendar(options)
+        wishes = self._wishes(options, loaded.calendar)
         pace = rollout_plan_text.Pace(wishes.needed, timedelta(minutes=options["expected_minutes"]))
         machines = rollout_plan.machines_by_key(options["machines"])
         known = self._knowledge(options)
@@ -70,15 +74,20 @@ class ActionModule(RolloutAction):
                 rollout_state.archive(options["state_dir"], previous)
             rollout_state.save(options["state_dir"], rollout, self.now)
         result = self._result(options, rollout, waves, writes)
+        # The waves go by the same calendar as the plan.
+        result["calendar_options"] = {name: options[name] for name in CALENDAR if options.get(name)}
+        if loaded.conflicts:
+            result["warnings"] = loaded.warnings
         return {**result, "exposed": list(seen.exposed), **self._carried(options, document)}
 
-    def _wishes(self, options: dict[str, Any]) -> rollout_plan.Wishes:
+    def _wishes(self, options: dict[str, Any], calendar: Calendar) -> rollout_plan.Wishes:
         return rollout_plan.Wishes(
             wave_sizes=options["wave_sizes"],
             error_budget=options["error_budget"],
             kb_numbers=options["kb_numbers"],
             overrides=options["preflight_overrides"],
             retry=options["retry"],
+            calendar=calendar,
             rings=options["rings"],
             wave_error_budget=options["wave_error_budget"],
             soak=options["soak"],

@@ -17,6 +17,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import (
     rollout_verify,
     rollout_wave,
 )
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.calendar import load_calendar
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_choose import Rules
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_options import ROLLOUT_WAVE
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_releases import Releases
@@ -182,7 +183,7 @@ class ActionModule(PhaseAction):
         ids = options["plan"].get("ids") or {}
         machines = self.machines_of(options["machines"])
         guests = self.guests(options, options["hosts"])
-        releases = Releases(self.clock.now(), options["kb_numbers"])
+        releases = Releases(self.clock.now(), options["kb_numbers"], load_calendar(options).calendar)
         overrides = options["preflight_overrides"]
         rows = [
             rollout_verify.verify(host, machines[key], guests.get(host), releases, overrides)

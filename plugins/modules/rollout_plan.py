@@ -152,6 +152,7 @@ options:
     default: false
 extends_documentation_fragment:
   - winfleet.hotpatch.attributes
+  - winfleet.hotpatch.calendar
 attributes:
   check_mode:
     support: full
@@ -254,6 +255,10 @@ state_dir:
   description: The state folder.
   returned: success, with O(phase=plan)
   type: str
+calendar_options:
+  description: O(calendar_file) and O(calendar) where they were given; the waves of this plan go by the same calendar.
+  returned: success, with O(phase=plan)
+  type: dict
 draft:
   description: The whole plan, where it was not written to the state folder.
   returned: with O(phase=plan), in check mode or with O(print_only=true)

@@ -131,6 +131,7 @@ options:
     default: PT2H
 extends_documentation_fragment:
   - winfleet.hotpatch.attributes
+  - winfleet.hotpatch.calendar
 attributes:
   check_mode:
     support: full

@@ -18,6 +18,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.durations
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import GuestFacts
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.machine import Machine
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import rollout_report, rollout_state
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.calendar import load_calendar
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.guard import (
     CONTROLLER_VARIABLE,
     ParentGuard,
@@ -78,6 +79,8 @@ class PhaseAction(RolloutAction):
             read_journal(options["plan"]["state_dir"]),
             options["proof"],
             options["preflight_overrides"],
+            # The plan says by which calendar this rollout goes.
+            load_calendar(options["plan"].get("calendar_options") or {}).calendar,
         )
 
     def event(self, event: str, **told: Any) -> None:

@@ -11,6 +11,12 @@ Product = Literal["ws2022", "ws2025"]
 
 PRODUCTS: tuple[Product, ...] = ("ws2022", "ws2025")
 
+PRODUCT_NAMES: dict[Product, str] = {
+    "ws2022": "Windows Server 2022 Datacenter: Azure Edition",
+    "ws2025": "Windows Server 2025",
+}
+"""As Microsoft Learn's hotpatch pages name them."""
+
 BUILDS: dict[int, Product] = {20348: "ws2022", 26100: "ws2025"}
 """OS build numbers (Microsoft Learn, "Windows Server release information"). Windows 11 24H2 shares 26100."""
 

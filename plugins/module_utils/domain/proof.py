@@ -16,7 +16,7 @@ from typing import Any
 from .facts import Fact
 from .guest import GuestFacts
 from .plain import fields_to_plain
-from .releases import Release
+from .releases import CALENDAR, Calendar, Release
 from .timestamps import to_iso
 
 TOLERANCE_SECONDS = 120
@@ -111,10 +111,11 @@ def restarted_since(guest: GuestFacts, moment: datetime | None, tolerance_second
     return Fact.of(after > 0, shown)
 
 
-def at_release(guest: GuestFacts, release: Fact[Release]) -> Fact[bool]:
+def at_release(guest: GuestFacts, release: Fact[Release], calendar: Calendar = CALENDAR) -> Fact[bool]:
     """Return whether the guest is at the release's level: its KB is listed, or its build is at or past the release's.
 
-    "No" needs both to be read: a list of updates drops superseded ones, and a build alone can lag.
+    "No" needs both to be read: a list of updates drops superseded ones, and a build alone can lag. A build that the
+    calendar gives to another KB as well (26100.6905) proves neither of the two.
     """
     if not guest.reachable:
         return Fact.unreadable(guest.why or "the guest did not answer")
@@ -127,6 +128,9 @@ def at_release(guest: GuestFacts, release: Fact[Release]) -> Fact[bool]:
     if listed is not None and wanted.kb in listed:
         return Fact.of(True, f"{wanted.kb} is installed")
     level = None if guest.build.value is None or guest.ubr.value is None else guest.ubr.value
+    twins = [row.kb for row in calendar.of(wanted.product) if row.ubr == wanted.ubr and row.kb != wanted.kb]
+    if level is not None and level == wanted.ubr and twins:
+        return Fact.unreadable(f"build {wanted.build}.{level} is that of {' and '.join([wanted.kb, *twins])}")
     if level is not None and wanted.ubr is not None and level >= wanted.ubr:
         return Fact.of(True, f"build {wanted.build}.{level} is at or past {wanted.kb} ({wanted.build}.{wanted.ubr})")
     if listed is None:

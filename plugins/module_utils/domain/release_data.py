@@ -2,21 +2,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The releases known when this collection was made, as plain literals: AnsiballZ carries only Python.
 
-A release whose KB nobody could name has no row. Rows are history and are never computed: 2026 broke the quarterly plan
-twice. The days of the WS2025 rows are the table's. WS2022 rows of January to October 2024 carry the second Tuesday of
-the month that the table names (its ``B`` release), later ones the day of the WS2025 row of the same month. Hotpatches
-before 2024 are left out: their baselines were not read.
+A release whose KB nobody could name has no row; where its kind is known all the same, MONTHS has it. Rows are history
+and are never computed: 2026 broke the quarterly plan twice. The days of the WS2025 rows are the table's. WS2022 rows
+of January to October 2024 carry the second Tuesday of the month that the table names (its ``B`` release), later ones
+the day of the WS2025 row of the same month. Hotpatches before 2024 are left out: their baselines were not read.
 """
 
 from __future__ import annotations
 
 CALENDAR_PAGE = "Microsoft Learn, Windows Server release information, Windows Server hotpatch calendar, as of 2026-05"
 
-KNOWN_UNTIL: dict[str, str] = {"ws2022": "2026-06-09", "ws2025": "2026-08-11"}
-"""Per product the first day (UTC) of which it is not known what the current release is."""
-
-MONTHLY: dict[str, tuple[tuple[str, str, str, int], ...]] = {
-    # date, kind, KB, UBR
+MONTHLY: dict[str, tuple[tuple[str, str, str, int | None], ...]] = {
+    # date, kind, KB, UBR or None when no source names it
     "ws2022": (
         ("2024-01-09", "baseline", "KB5034129", 2227),
         ("2024-02-13", "hotpatch", "KB5034860", 2277),
@@ -47,6 +44,7 @@ MONTHLY: dict[str, tuple[tuple[str, str, str, int], ...]] = {
         ("2026-03-10", "hotpatch", "KB5078737", 4830),
         ("2026-04-14", "baseline", "KB5082142", 5020),
         ("2026-05-12", "hotpatch", "KB5087424", 5074),
+        ("2026-08-11", "hotpatch", "KB5120229", None),
         ("2026-09-08", "baseline", "KB5122882", 5622),
     ),
     "ws2025": (
@@ -81,9 +79,22 @@ SOURCES: dict[str, str] = {
     "KB5094125": "Microsoft Learn, Windows Server release information, as of 2026-08",
     "KB5099536": "Microsoft Learn, Windows Server release information, as of 2026-08; that it is a baseline: "
     "blog.ruizsolutions.online, 2026-10, quoting the hotpatch calendar",
+    "KB5120229": "third-party sample of MSRC data, 2026-08",
     "KB5122882": "Microsoft Support, Windows Server 2022 hotpatch, September 8, 2026 baseline",
 }
 """Where a monthly row does not come from the calendar page."""
+
+_QUOTED = "blog.ruizsolutions.online, 2026-10, quoting the hotpatch calendar of 2026-10-02"
+
+MONTHS: tuple[tuple[str, str, str, bool, bool, str | None, str], ...] = (
+    # product, month, kind, released (else announced only), planned, day or None when no source names it, source
+    ("ws2025", "2026-08", "hotpatch", True, True, "2026-08-11", _QUOTED),
+    ("ws2025", "2026-09", "baseline", True, False, "2026-09-08", _QUOTED),
+    ("ws2025", "2026-10", "baseline", False, True, None, _QUOTED),
+    ("ws2025", "2026-11", "hotpatch", False, True, None, _QUOTED),
+    ("ws2025", "2026-12", "hotpatch", False, True, None, _QUOTED),
+)
+"""Months of which the kind is known, or announced, but no KB."""
 
 OUT_OF_BAND: tuple[tuple[str, str, str, int | None, bool, str, str], ...] = (
     # product, date, KB, UBR or None when no source names it, whether it keeps a machine on the hotpatch track

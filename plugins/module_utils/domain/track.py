@@ -9,26 +9,35 @@ Arc-enabled servers", 2025-10).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from .assessment import Assessment
 from .eligibility import Eligibility
 from .enrolment import Enrolment
 from .facts import Fact
 from .guest import GuestFacts
 from .machine import Machine, product
 from .reasons import Reason
-from .releases import CALENDAR, Calendar, Release, baseline_of
+from .releases import CALENDAR, Calendar, Release, Upcoming, baseline_of, upcoming
+from .selection import NEVER_REBOOTS
 
 TrackName = Literal["on_track", "baseline_due", "off_track", "enrolling", "not_enrolled", "ineligible", "unknown"]
+_NOT_OFF_TRACK: Fact[Upcoming] = Fact.absent("it is not off track")
 
 
 @dataclass(frozen=True)
 class Track:
-    """The track with its reasons."""
+    """The track with its reasons.
+
+    :param returns: for ``off_track``: the baseline that takes it back; absent when the calendar knows of none.
+    :param evidence: what the assessment shows beside the reasons; it alone never puts a machine on track.
+    """
 
     name: TrackName
     reasons: tuple[Reason, ...] = ()
+    returns: Fact[Upcoming] = _NOT_OFF_TRACK
+    evidence: tuple[Reason, ...] = ()
 
 
 def track(
@@ -38,11 +47,14 @@ def track(
     guest: GuestFacts | None,
     release: Fact[Release],
     calendar: Calendar = CALENDAR,
+    assessment: Assessment | None = None,
 ) -> Track:
     """Return the machine's track for that release.
 
     :param guest: None or a guest that did not answer makes the track ``unknown``.
     :param release: as :func:`.releases.current_release` gives it; not known makes the track ``unknown``.
+    :param assessment: a fresh one with its patches. It can only take certainty away: a baseline that is offered is not
+        installed, whatever the build says; what is not offered may be installed, or not yet published.
     """
     if eligibility.state == "ineligible":
         return Track("ineligible", eligibility.reasons)
@@ -60,7 +72,42 @@ def track(
         why = "the guest was not asked" if guest is None else guest.why
         return Track("unknown", (Reason("guest_unread", why),))
     wrong = _wrong_product(machine, guest, release.value)
-    return Track("unknown", (wrong,)) if wrong else _by_level(guest, release.value, calendar)
+    if wrong:
+        return Track("unknown", (wrong,))
+    return _with_assessment(_by_level(guest, release.value, calendar), assessment, release.value, calendar)
+
+
+def _with_assessment(found: Track, assessment: Assessment | None, release: Release, calendar: Calendar) -> Track:
+    """Hold the guest's word against what Azure offers it."""
+    if assessment is None:
+        return found
+    found = replace(found, evidence=_offered(assessment, release, calendar))
+    baseline = baseline_of(release, calendar)
+    if baseline is None or assessment.offer(baseline.kb) is None:
+        return found
+    text = f"Azure offers the baseline {baseline}, so it is not installed"
+    if found.name == "on_track":
+        both = Reason("baseline_offered", f"{text}, but {found.reasons[0].text}")
+        return replace(found, name="unknown", reasons=(both,))
+    if found.name == "unknown":
+        return replace(found, name="baseline_due", reasons=(Reason("baseline_offered", text), *found.reasons))
+    return found
+
+
+def _offered(assessment: Assessment, release: Release, calendar: Calendar) -> tuple[Reason, ...]:
+    """What the assessment holds, as reasons: the release, other releases of the calendar, and what may restart."""
+    found = []
+    for patch in assessment.patches:
+        row = calendar.find(release.product, patch.kb) if patch.kb else None
+        restarts = f"Azure says {patch.reboot_behavior} of a restart"
+        if row is not None:
+            code = "release_offered" if row == release else f"{row.kind}_offered"
+            found.append(Reason(code, f"Azure offers {row}; {restarts}"))
+        elif patch.reboot_behavior.lower() != NEVER_REBOOTS.lower():
+            found.append(Reason("restarting_offered", f"Azure offers {patch.kb or patch.name}; {restarts}"))
+    if not any(patch.kb == release.kb for patch in assessment.patches):
+        found.append(Reason("release_not_offered", f"Azure does not offer {release}"))
+    return tuple(found)
 
 
 def _wrong_product(machine: Machine, guest: GuestFacts, release: Release) -> Reason | None:
@@ -75,12 +122,17 @@ def _wrong_product(machine: Machine, guest: GuestFacts, release: Release) -> Rea
 def _by_level(guest: GuestFacts, release: Release, calendar: Calendar) -> Track:
     baseline = baseline_of(release, calendar)
     if baseline is None or baseline.ubr is None:
-        return Track("unknown", (Reason("baseline_unknown", f"the calendar holds no baseline for {release}"),))
+        why = f"the calendar holds no baseline for {release}, or not every month since"
+        if baseline is not None:
+            why = f"the calendar has no build (ubr) for the baseline {baseline}"
+        return Track("unknown", (Reason("baseline_unknown", why),))
     kbs = guest.kbs.value or ()
     for item in _since(baseline, calendar):
         if not item.keeps_track and item.kb in kbs:
-            text = f"{item} is installed and left the hotpatch track until the next baseline"
-            return Track("off_track", (Reason("left_track", text),))
+            back = upcoming(calendar, release.product, max(item.date, release.date), "baseline")
+            until = str(back.value) if back.value is not None else "whose date is not known"
+            text = f"{item} is installed and left the hotpatch track until the next baseline, {until}"
+            return Track("off_track", (Reason("left_track", text),), back)
     if guest.ubr.value is None or guest.build.value is None:
         why = guest.ubr.why or guest.build.why or "no build in the registry"
         return Track("unknown", (Reason("build_unread", f"the guest's build was not read: {why}"),))

@@ -87,6 +87,9 @@ SETTINGS: Options = {
     "bypass_platform_safety_checks": {"type": "bool"},
 }
 
+CALENDAR: Options = {"calendar_file": {"type": "path"}, "calendar": {"type": "dict"}}
+"""Of every task that decides by the release calendar; read by :mod:`.calendar`."""
+
 
 def machine_info_spec() -> ArgumentSpec:
     """``machine_info``: IDs, one machine, a resource group or a whole subscription."""
@@ -136,6 +139,31 @@ def patch_assessment_spec() -> ArgumentSpec:
 def patch_installation_spec() -> ArgumentSpec:
     """``patch_installation``."""
     return _on_named_machines({**WAITING, "wait_timeout": {"type": "int", "default": 14400}, **INSTALLATION})
+
+
+def release_info_spec() -> ArgumentSpec:
+    """``release_info``: needs no authentication, for all it fetches is public."""
+    return ArgumentSpec(
+        {
+            **CALENDAR,
+            "calendar_url": {"type": "str"},
+            "msrc_months": {"type": "list", "elements": "str", "default": []},
+            "msrc_files": {"type": "list", "elements": "path", "default": []},
+            "msrc_url": {"type": "str", "default": "https://api.msrc.microsoft.com/cvrf/v3.0"},
+            "products": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["ws2022", "ws2025"],
+                "default": ["ws2022", "ws2025"],
+            },
+            "at": {"type": "str"},
+            "machines": {"type": "list", "elements": "dict", "default": []},
+            "guests": {"type": "dict", "default": {}},
+            "assessments": {"type": "list", "elements": "dict", "default": []},
+            "max_age": {"type": "int", "default": 14400},
+            "preflight_overrides": {"type": "list", "elements": "str", "default": []},
+        },
+    )
 
 
 def rollout_control_spec() -> ArgumentSpec:

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from .argspec import CALENDAR
+
 Options = dict[str, dict[str, Any]]
 
 ROLLOUT_PLAN: Options = {
+    **CALENDAR,
     "phase": {"type": "str", "choices": ["targets", "plan"], "required": True},
     "hosts": {"type": "list", "elements": "str", "default": []},
     "ids": {"type": "dict", "default": {}},
@@ -42,6 +45,7 @@ ROLLOUT_PLAN: Options = {
 }
 
 ROLLOUT_WAVE: Options = {
+    **CALENDAR,
     "phase": {
         "type": "str",
         "choices": ["preflight", "select", "hooked", "judge", "gate", "verify"],

@@ -18,6 +18,7 @@ from ..domain.enrolment import enrolment
 from ..domain.errors import InputError
 from ..domain.kb import parse_kb
 from ..domain.machine import Machine, machine_from_dict, product
+from ..domain.releases import CALENDAR, Calendar
 from ..domain.rings import RingRules, parse_ring, parse_rings
 from ..domain.timestamps import to_iso
 from ..domain.track import track
@@ -54,6 +55,7 @@ class Wishes:
     kb_numbers: Sequence[object] = ()
     overrides: Collection[str] = ()
     retry: bool = False
+    calendar: Calendar = CALENDAR
     rings: object = None
     wave_error_budget: object = None
     soak: object = None
@@ -174,7 +176,7 @@ class _RecordMaker:
         self._rings = rings
         self._known = known
         self._now = now
-        self._releases = Releases(now, wishes.kb_numbers)
+        self._releases = Releases(now, wishes.kb_numbers, wishes.calendar)
         self.blocked = frozenset(parse_kb(BLOCKED_OPTION, item) for item in wishes.blocked_kbs)
 
     def record(self, host: str, resource_id: str, machine: Machine | None) -> Record:
@@ -212,7 +214,7 @@ class _RecordMaker:
         if record.judged:
             return
         fit, enrolled = eligibility(machine, self._overrides), enrolment(machine, None)
-        where = track(machine, enrolled, fit, None, release)
+        where = track(machine, enrolled, fit, None, release, self._releases.calendar)
         verdict = preflight_verdict(machine, None, fit, enrolled, where, release)
         # The rest of what can stand against it is for the guest to say, when its wave starts.
         if verdict is not None and (verdict.name == "skipped" or verdict.reason_code == "machine_unread"):

@@ -25,7 +25,7 @@ class Releases:
 
     def __init__(self, now: datetime, kb_numbers: Sequence[object] = (), calendar: Calendar = CALENDAR) -> None:
         self._now = now
-        self._calendar = calendar
+        self.calendar = calendar
         self._named = [parse_kb(KB_OPTION, item) for item in kb_numbers]
 
     def of(self, machine: Machine) -> Fact[Release]:
@@ -34,7 +34,7 @@ class Releases:
         if known.value is None:
             return Fact.unreadable(known.why) if known.is_unreadable else Fact.absent(known.why)
         return (
-            self._named_release(known.value) if self._named else current_release(self._calendar, known.value, self._now)
+            self._named_release(known.value) if self._named else current_release(self.calendar, known.value, self._now)
         )
 
     def kbs_of(self, release: Release) -> list[str]:
@@ -43,15 +43,15 @@ class Releases:
 
     def _named_for(self, wanted: Product) -> list[str]:
         """The named KBs that can be meant for that product: the calendar's of it, and those no calendar row knows."""
-        foreign = {item.kb for item in self._calendar.releases if item.product != wanted}
-        own = {item.kb for item in self._calendar.releases if item.product == wanted}
+        foreign = {item.kb for item in self.calendar.releases if item.product != wanted}
+        own = {item.kb for item in self.calendar.releases if item.product == wanted}
         return [kb for kb in self._named if kb in own or kb not in foreign]
 
     def _named_release(self, wanted: Product) -> Fact[Release]:
         named = self._named_for(wanted)
         if not named:
             return Fact.absent(f"none of the KBs in {KB_OPTION} ({', '.join(self._named)}) is for {wanted}")
-        rows = [row for row in (self._calendar.find(wanted, kb) for kb in named) if row is not None]
+        rows = [row for row in (self.calendar.find(wanted, kb) for kb in named) if row is not None]
         if rows:
             return Fact.of(max(rows, key=lambda row: row.date))
         # Not in the calendar: nothing is known of it but its number, so its presence is the only proof there will be.

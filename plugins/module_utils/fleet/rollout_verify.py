@@ -35,7 +35,7 @@ def verify(
     """
     release = releases.of(machine)
     fit, enrolled = eligibility(machine, overrides), enrolment(machine, guest, overrides)
-    where = track(machine, enrolled, fit, guest, release)
+    where = track(machine, enrolled, fit, guest, release, releases.calendar)
     verdict = preflight_verdict(machine, guest, fit, enrolled, where, release)
     last = machine.installation
     result: dict[str, Any] = {

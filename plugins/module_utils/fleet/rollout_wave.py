@@ -22,7 +22,7 @@ from ..domain.facts import Fact
 from ..domain.guest import GuestFacts
 from ..domain.joining import JournalEntry
 from ..domain.machine import Machine
-from ..domain.releases import Release, release_from_dict
+from ..domain.releases import CALENDAR, Calendar, Release, release_from_dict
 from ..domain.timestamps import parse_timestamp, to_iso
 from ..domain.track import track
 from ..domain.verdicts import Verdict, preflight_verdict
@@ -58,6 +58,7 @@ class WaveRun:
     journal: Journal
     proof: Literal["guest", "azure"] = "guest"
     overrides: Collection[str] = ()
+    calendar: Calendar = CALENDAR
 
     def sent(self, record: Record) -> Sent | None:
         """What this rollout sent the machine, if anything: never before it had been selected."""
@@ -87,6 +88,7 @@ def open_wave(
     journal: Journal,
     proof: Literal["guest", "azure"] = "guest",
     overrides: Collection[str] = (),
+    calendar: Calendar = CALENDAR,
 ) -> WaveRun:
     """Find the wave that this batch of hosts is.
 
@@ -98,7 +100,7 @@ def open_wave(
         raise InputError("hosts", ", ".join(hosts), "hosts of the plan", "run winfleet.hotpatch.rollout as it is")
     number = records[0].wave or 0
     own = [record for record in records if record.wave == number]
-    return WaveRun(rollout, number, own, now, journal, proof, overrides)
+    return WaveRun(rollout, number, own, now, journal, proof, overrides, calendar)
 
 
 def release_of(record: Record) -> Fact[Release]:
@@ -147,7 +149,7 @@ def _preflight_one(
 ) -> None:
     release = release_of(record)
     fit, enrolled = eligibility(machine, wave.overrides), enrolment(machine, guest, wave.overrides)
-    where = track(machine, enrolled, fit, guest, release)
+    where = track(machine, enrolled, fit, guest, release, wave.calendar)
     record.track = where.name
     verdict = preflight_verdict(machine, guest, fit, enrolled, where, release)
     blocked = verdict is not None and verdict.name != "already_current"

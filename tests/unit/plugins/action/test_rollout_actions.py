@@ -296,6 +296,58 @@ def test_verify_compares_with_the_current_release(fleet: dict[str, Any]) -> None
         assert found["current"] == int(patched)
 
 
+def test_the_waves_go_by_the_calendar_of_the_plan(fleet: dict[str, Any], tmp_path: Path) -> None:
+    rows = [
+        {"product": "ws2025", "kind": "hotpatch", "date": "2026-05-12", "kb": "KB5087999"},
+        {"product": "ws2025", "kind": "out_of_band", "date": "2026-05-01", "kb": "KB5086000", "keeps_track": False},
+    ]
+    path = tmp_path / "calendar.json"
+    path.write_text(json.dumps({"releases": rows}), encoding="utf-8")
+    state = tmp_path / "state"
+    plan = plan_of(fleet, state, calendar_file=str(path))
+    assert plan["calendar_options"] == {"calendar_file": str(path)}
+    # May had another KB.
+    assert len(plan["warnings"]) == 1 and "KB5087999" in plan["warnings"][0]
+    machines = json.loads((state / "rollout.json").read_text())["machines"]
+    assert machines[RID.lower()]["kbs"] == ["KB5087999"]
+    seen = reading(32690)
+    seen["guest"]["kbs"] = fact(["KB5082063", "KB5086000"])
+    arguments = {"plan": plan, "hosts": ["a"], "guest_variable": "seen", "phase": "preflight", "machines": fleet}
+    assert act(rollout_wave.ActionModule, arguments, a={"seen": seen})["start"] == []
+    saved = json.loads((state / "rollout.json").read_text())["machines"][RID.lower()]
+    assert (saved["verdict"], saved["track"]) == ("not_started", "off_track")
+    assert "KB5086000" in saved["reason"]
+
+
+def test_verify_goes_by_the_calendar_it_is_given(fleet: dict[str, Any]) -> None:
+    row = {"product": "ws2025", "kind": "hotpatch", "date": "2026-05-12", "kb": "KB5087999", "ubr": 32800}
+    arguments = {
+        "phase": "verify",
+        "plan": {"ids": {"a": RID}},
+        "hosts": ["a"],
+        "machines": fleet,
+        "guest_variable": "g",
+        "calendar": {"releases": [row]},
+    }
+    found = act(rollout_wave.ActionModule, arguments, a={"g": reading(32772)})
+    assert (found["machines"][0]["release"]["kb"], found["machines"][0]["patched"]) == ("KB5087999", False)
+
+
+@pytest.mark.parametrize("kind", [rollout_plan.ActionModule, rollout_wave.ActionModule])
+def test_a_calendar_that_cannot_be_read_stops_everything(
+    fleet: dict[str, Any], tmp_path: Path, kind: type[RolloutAction]
+) -> None:
+    missing = str(tmp_path / "none.json")
+    if kind is rollout_plan.ActionModule:
+        refused = plan_of(fleet, tmp_path / "state", calendar_file=missing)
+    else:
+        plan = plan_of(fleet, tmp_path / "state")
+        plan["calendar_options"] = {"calendar_file": missing}
+        arguments = {"plan": plan, "hosts": ["a"], "guest_variable": "g", "phase": "preflight", "machines": fleet}
+        refused = act(kind, arguments, a={"g": reading(32690)})
+    assert refused["failed"] and "hotpatch_calendar_file" in refused["msg"] and "none.json" in refused["msg"]
+
+
 def test_arguments_become_plain_types() -> None:
     class Tagged(str):
         """As ansible-core 2.19 tags text."""

@@ -220,6 +220,24 @@ def test_a_build_alone_never_tells_which_of_two_updates_it_is(ubr: int) -> None:
         assert where.name == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("kb", "ubr", "kbs", "patched"),
+    [
+        ("KB5070893", 6905, ("KB5066835", "KB5070893"), True),
+        ("KB5070893", 6905, ("KB5066835", "KB5070881"), "unreadable"),
+        ("KB5070893", 6905, UNREAD, "unreadable"),
+        ("KB5070893", 6899, ("KB5066835",), False),
+        ("KB5070893", 7092, ("KB5068966",), True),  # past both
+        ("KB5068966", 7092, (), True),  # a build of its own
+        ("KB5091470", 32690, (), False),  # no build is known of it
+    ],
+)
+def test_a_build_that_two_kbs_share_proves_neither(kb: str, ubr: int, kbs: Any, patched: bool | str) -> None:
+    found = prove(guest(**LATER, ubr=ubr, kbs=kbs), START, Fact.of(known("ws2025", kb)), VM_ID).patched
+    assert answer(found) == patched
+    assert found.is_unreadable is (patched == "unreadable")
+
+
 def test_a_silent_guest_proves_nothing() -> None:
     proof = prove(unreachable_guest("timed out", NOW), START, Fact.of(MAY), VM_ID)
     assert proof.evidence == tuple(f"{name}: not known, timed out" for name in ("right guest", "patched", "restarted"))

@@ -6,11 +6,17 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.assessment import Assessment, AvailablePatch
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.eligibility import eligibility
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.enrolment import enrolment
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.facts import Fact
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import GuestFacts, unreachable_guest
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.releases import Calendar, Release
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.releases import (
+    CALENDAR,
+    Calendar,
+    MonthKind,
+    Release,
+)
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.track import track
 
 from .builders import ABSENT, APRIL, IMAGE, MAY, NOW, PATCH, UNREAD, VIEW, guest, known, machine
@@ -91,7 +97,7 @@ def test_before_the_level(
 
 def test_the_calendar_is_data() -> None:
     host, inside = machine(), guest()
-    found = track(host, enrolment(host, inside), eligibility(host), inside, Fact.of(MAY), Calendar((MAY,), {}))
+    found = track(host, enrolment(host, inside), eligibility(host), inside, Fact.of(MAY), Calendar((MAY,)))
     assert (found.name, found.reasons[0].code) == ("unknown", "baseline_unknown")
 
 
@@ -103,6 +109,135 @@ def test_ws2022_has_rows_of_its_own() -> None:
     # Out-of-band of 2026-04-19 without a known build: only the KB tells.
     left = guest(build=20348, ubr=5020, kbs=("KB5082142", "KB5091575"))
     assert track(host, enrolment(host, left), eligibility(host), left, release).name == "off_track"
+
+
+def offered(*patches: tuple[str, str]) -> Assessment:
+    listed = tuple(AvailablePatch(kb, kb, kb, ("Security",), behavior, None) for kb, behavior in patches)
+    return Assessment("Succeeded", "a", False, len(listed), 0, NOW, listed, None)
+
+
+HOTPATCH, BASELINE = ("KB5087423", "NeverReboots"), ("KB5082063", "CanRequestReboot")
+BASELINE_ONLY = ["baseline_offered", "release_not_offered"]
+
+
+@pytest.mark.parametrize(
+    ("ubr", "kbs", "assessment", "name", "code", "evidence"),
+    [
+        (32690, ("KB5082063",), None, "on_track", "at_release", []),
+        (32690, ("KB5082063",), offered(HOTPATCH), "on_track", "at_release", ["release_offered"]),
+        # That it is not offered proves nothing: it may be installed, or not be published yet.
+        (32772, ("KB5087423",), offered(), "on_track", "at_release", ["release_not_offered"]),
+        (32690, ("KB5082063",), offered(), "on_track", "at_release", ["release_not_offered"]),
+        # The build says on track, and the baseline is offered: one of the two is wrong.
+        (32690, UNREAD, offered(BASELINE), "unknown", "baseline_offered", BASELINE_ONLY),
+        (
+            32772,
+            ("KB5087423",),
+            offered(BASELINE, HOTPATCH),
+            "unknown",
+            "baseline_offered",
+            ["baseline_offered", "release_offered"],
+        ),
+        # Where the guest leaves it open, an offered baseline decides, and an offered hotpatch does not.
+        (UNREAD, (), offered(BASELINE), "baseline_due", "baseline_offered", BASELINE_ONLY),
+        (UNREAD, (), offered(HOTPATCH), "unknown", "build_unread", ["release_offered"]),
+        (32463, (), offered(BASELINE), "baseline_due", "below_baseline", BASELINE_ONLY),
+        (32698, (), offered(HOTPATCH), "unknown", "ambiguous_build", ["release_offered"]),
+        (
+            32698,
+            ("KB5091157",),
+            offered(BASELINE),
+            "off_track",
+            "left_track",
+            BASELINE_ONLY,
+        ),
+        # What may restart is named, known to the calendar or not.
+        (
+            32690,
+            (),
+            offered(HOTPATCH, ("KB5087539", "AlwaysRequiresReboot"), ("KB5000001", "neverReboots")),
+            "on_track",
+            "at_release",
+            ["release_offered", "restarting_offered"],
+        ),
+        (
+            32690,
+            (),
+            offered(("KB5091157", "CanRequestReboot")),
+            "on_track",
+            "at_release",
+            ["out_of_band_offered", "release_not_offered"],
+        ),
+    ],
+)
+def test_an_assessment_only_takes_certainty_away(
+    ubr: Any, kbs: Any, assessment: Assessment | None, name: str, code: str, evidence: list[str]
+) -> None:
+    host, inside = machine(), guest(ubr=ubr, kbs=kbs)
+    found = track(
+        host, enrolment(host, inside), eligibility(host), inside, Fact.of(MAY), CALENDAR, assessment=assessment
+    )
+    assert (found.name, found.reasons[0].code) == (name, code)
+    assert [item.code for item in found.evidence] == evidence
+
+
+@pytest.mark.parametrize(
+    ("release", "kbs", "calendar", "returns", "text"),
+    [
+        (NOV25, ("KB5070881",), CALENDAR, "2026-01", "KB5073379 (baseline of 2026-01-13)"),
+        (MAY, ("KB5091157",), CALENDAR, "2026-06", "KB5094125 (baseline of 2026-06-09)"),
+        # As the calendar stood in May: June had been announced as a hotpatch, July as a baseline.
+        (
+            MAY,
+            ("KB5091157",),
+            Calendar(
+                tuple(row for row in CALENDAR.releases if row.month <= "2026-05"),
+                (
+                    MonthKind("ws2025", "2026-06", "hotpatch", released=False),
+                    MonthKind("ws2025", "2026-07", "baseline", released=False),
+                ),
+            ),
+            "2026-07",
+            "the announced baseline of 2026-07, expected on 2026-07-14",
+        ),
+        (
+            MAY,
+            ("KB5091157",),
+            Calendar(tuple(row for row in CALENDAR.releases if row.month <= "2026-05")),
+            None,
+            "whose date is not known",
+        ),
+    ],
+)
+def test_who_was_knocked_off_is_told_when_it_returns(
+    release: Release, kbs: tuple[str, ...], calendar: Calendar, returns: str | None, text: str
+) -> None:
+    host, inside = machine(), guest(ubr=release.ubr, kbs=kbs)
+    found = track(host, enrolment(host, inside), eligibility(host), inside, Fact.of(release), calendar)
+    assert found.name == "off_track"
+    assert (found.returns.value.month if found.returns.value else None) == returns
+    assert text in found.reasons[0].text
+
+
+@pytest.mark.parametrize(
+    ("month", "kind", "released", "name", "code"),
+    [
+        (None, None, None, "unknown", "baseline_unknown"),
+        ("2026-04", "hotpatch", False, "unknown", "baseline_unknown"),  # announced only: announcements break
+        ("2026-04", "baseline", True, "unknown", "baseline_unknown"),  # which build that was, nobody knows
+        ("2026-04", "hotpatch", True, "on_track", "at_release"),
+    ],
+)
+def test_a_month_in_between_that_is_not_known_may_have_been_a_baseline(
+    month: str | None, kind: Any, released: Any, name: str, code: str
+) -> None:
+    """As if April 2026 had no row: May's hotpatch may build on it or on January's baseline."""
+    rows = tuple(row for row in CALENDAR.releases if row.product == "ws2025" and row.month != "2026-04")
+    months = (MonthKind("ws2025", month, kind, released),) if month is not None else ()
+    host, inside = machine(), guest(ubr=32772, kbs=("KB5087423",))
+    calendar = Calendar(rows, months)
+    found = track(host, enrolment(host, inside), eligibility(host), inside, Fact.of(MAY), calendar)
+    assert (found.name, found.reasons[0].code) == (name, code)
 
 
 @pytest.mark.parametrize("inside", [None, unreachable_guest("timed out", NOW)])
