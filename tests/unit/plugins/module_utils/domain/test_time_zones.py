@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 import zoneinfo
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -69,7 +70,8 @@ def no_database(tmp_path: Path) -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_database")
 def test_a_controller_without_a_database_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "tzdata", None)
+    for name in ("tzdata", "tzdata.zoneinfo", "tzdata.zoneinfo.Europe"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(InputError, match="install the Python package tzdata"):
         find_zone("Europe/Berlin")
     assert find_zone("UTC").utcoffset(None) == timedelta()
