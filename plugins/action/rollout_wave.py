@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain import server_role
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.kb import parse_kb
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import (
     rollout_choose,
@@ -64,6 +65,9 @@ class ActionModule(PhaseAction):
         if not trouble:
             guests = self.guests(options, [record.host for record in wave.open])
             going = rollout_wave.preflight(wave, self.machines_of(options["machines"]), guests)
+            doubtful = [] if options["guest_variable"] else rollout_wave.in_doubt(wave, going)
+            if doubtful and options["proof"] == "guest":
+                rollout_wave.keep_apart(wave, going, self.read(doubtful, server_role.SUBSET))
         self._what = f"{len(going.start)} may start, {len(going.join) + len(going.done)} are under way"
         return {
             "start": going.start,

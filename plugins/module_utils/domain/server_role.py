@@ -74,18 +74,27 @@ def surprises(roles: Mapping[str, ServerRole]) -> dict[str, str]:
     """Return the machines that must not be started together with the others, with the reason.
 
     What a plan knew it has kept apart; this finds what only showed when the guests were asked before a wave's start. Of
-    machines that go one at a time the first may start.
+    machines that go one at a time the first may start. One whose role is still not known goes with none that has one.
 
     :param roles: the role of each machine that is about to be started, in the order in which they are preferred.
     """
     first: dict[tuple[str, str], str] = {}
+    undetermined = ""
     held: dict[str, str] = {}
     for name, role in roles.items():
         groups = [("a domain controller of", role.domain), ("a node of the cluster", role.cluster)]
-        for what, group in groups:
-            if group is None:
-                continue
-            other = first.setdefault((what, group), name)
-            if other != name:
-                held[name] = f"its guest says that it is {what} {group}, as {other} is, which is started now"
+        own = [(what, group) for what, group in groups if group is not None]
+        doubt = role.unknown or role.silent
+        taken = next((first[group] for group in own if group in first), None)
+        if taken is not None:
+            what, group = next(group for group in own if group in first)
+            held[name] = f"its guest says that it is {what} {group}, as {taken} is, which is started now"
+        elif doubt and (first or undetermined):
+            other = undetermined or next(iter(first.values()))
+            held[name] = f"it may be a domain controller or a cluster's node ({doubt}), and {other} is started now"
+        elif own and undetermined:
+            held[name] = f"its guest says that it is {' '.join(own[0])}, as {undetermined} may be, which is started now"
+        else:
+            first.update(dict.fromkeys(own, name))
+            undetermined = name if doubt else undetermined
     return held

@@ -23,11 +23,13 @@ from ..domain.guest import GuestFacts
 from ..domain.joining import JournalEntry
 from ..domain.machine import Machine
 from ..domain.releases import CALENDAR, Calendar, Release, release_from_dict
+from ..domain.server_role import ServerRole, server_role, surprises
 from ..domain.timestamps import parse_timestamp, to_iso
 from ..domain.track import track
 from ..domain.verdicts import Verdict, preflight_verdict
 from .rollout_entries import brief
 from .rollout_state import Record, Rollout
+from .rollout_windows import rules_of
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,30 @@ def preflight(wave: WaveRun, machines: Mapping[str, Machine], guests: Mapping[st
         else:
             _preflight_one(wave, record, machine, guest, sent, found)
     return found
+
+
+def in_doubt(wave: WaveRun, going: Preflight) -> list[str]:
+    """The hosts that may start and whose guests did not answer the plan: nobody knows yet who leans on them."""
+    rules = rules_of(wave.rollout.ring(wave.rollout.wave(wave.number).ring)).spread
+    if not rules & {"domain_controllers", "clusters"} or len(going.start) + len(going.join) < 2:
+        return []
+    return [record.host for record in wave.open if record.role_silent and record.host in going.start]
+
+
+def keep_apart(wave: WaveRun, going: Preflight, guests: Mapping[str, GuestFacts]) -> None:
+    """Take those out of the start of whom only now shows that they must not go with others of this wave.
+
+    :param guests: readings of the hosts :func:`in_doubt`, with their roles.
+    """
+    under_way = [*going.join, *going.done]
+    known = [record for record in wave.open if record.host in [*under_way, *going.start] and record.host not in guests]
+    roles = {record.host: ServerRole(record.domain, record.cluster, unknown=record.role_unknown) for record in known}
+    roles.update({host: server_role(guest) for host, guest in guests.items()})
+    held = {host: why for host, why in surprises(roles).items() if host in guests}
+    for record in wave.open:
+        if record.host in held:
+            record.judge("not_started", "spread", held[record.host])
+    going.start = [host for host in going.start if host not in held]
 
 
 def _judge_unseen(record: Record, sent: Sent | None) -> None:

@@ -76,3 +76,11 @@ def test_surprises_before_a_start() -> None:
     held = surprises(roles)
     assert set(held) == {"c", "e"}
     assert "domain controller of x, as a is" in held["c"] and "node of the cluster k, as d is" in held["e"]
+
+
+def test_who_is_still_not_known_goes_with_none_that_is() -> None:
+    silent, denied = ServerRole(silent="timed out"), ServerRole(unknown="access denied")
+    assert surprises({"a": ServerRole(), "b": silent}) == {}
+    assert set(surprises({"a": silent, "b": denied})) == {"b"}
+    assert "(timed out), and a is started now" in surprises({"a": ServerRole(domain="x"), "b": silent})["b"]
+    assert "as a may be" in surprises({"a": denied, "b": ServerRole(cluster="k")})["b"]

@@ -265,3 +265,28 @@ def test_an_earlier_failure_is_kept_unless_the_guest_is_current_by_now() -> None
         assert go(run, "a", guests={"a": reading}).start == []
         assert verdicts(run)["a"][0] == expected
         assert "disk full" in str(run.records[0].reason)
+
+
+def test_who_did_not_answer_the_plan_is_kept_apart_before_the_start() -> None:
+    """Two of three answered the plan; the third turns out to be a controller of the same domain as the first."""
+    run = wave("a", "b", "c")
+    run.records[0].domain, run.records[2].role_silent = "x", True
+    going = go(run, "a", "b", "c")
+    assert rollout_wave.in_doubt(run, going) == ["c"]
+    member = guest("c", domain_role=Fact.of(3), cluster_name=Fact.absent("no such namespace"))
+    rollout_wave.keep_apart(run, going, {"c": member})
+    assert going.start == ["a", "b", "c"] and not run.records[2].judged
+    controller = replace(member, domain_role=Fact.of(4), domain=Fact.of("X"))
+    rollout_wave.keep_apart(run, going, {"c": controller})
+    assert going.start == ["a", "b"]
+    assert verdicts(run)["c"] == ("not_started", "spread") and "as a is" in str(run.records[2].reason)
+
+
+def test_nobody_is_in_doubt_alone_or_where_the_word_was_given() -> None:
+    alone = wave("a")
+    alone.records[0].role_silent = True
+    assert rollout_wave.in_doubt(alone, go(alone, "a")) == []
+    two = wave("a", "b")
+    two.records[0].role_silent = True
+    two.rollout.rings[0].rules["spread"] = ["zones"]
+    assert rollout_wave.in_doubt(two, go(two, "a", "b")) == []
