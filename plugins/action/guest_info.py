@@ -5,72 +5,62 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
 # pywinrm comes along with these, guarded: imported here, once in the parent process, the forked workers inherit it.
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.clock import Clock, ClockError, open_clock
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.clock import ClockError, open_clock
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.errors import InputError
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import GuestFacts, unreachable_guest
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.argspec import GUEST_INFO
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.connection import (
-    Deadline,
-    WinrmSender,
-    read_options,
-)
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.faults import Unreachable
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.probe import probe
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.reading import options_for, read_guest
+from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.guest_reader import environment_of, read_guests
+from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import plain
 
 
 class ActionModule(ActionBase):
-    """Reads one guest. Whatever the guest or the network does ends in a result, never in a failed host."""
+    """Reads one guest, or many from one task. What a guest or the network does is a result, never a failed host."""
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
     _supports_async = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return changed, reachable, why and guest."""
+        """Return changed and reachable, why and guest; with option hosts guests and unreachable_hosts instead."""
         result: dict[str, Any] = super().run(tmp, task_vars)
+        self._task.args = plain(self._task.args)
         options = self.validate_argument_spec(argument_spec=GUEST_INFO)[1]
-        timeout = int(options["timeout"])
         try:
-            if timeout < 1:
-                raise InputError("timeout", timeout, "a number of seconds of at least 1")
-            guest = self._read(str(options["subset"]), timeout)
+            for name, wanted in (("timeout", "a number of seconds"), ("parallel", "a number of guests")):
+                if int(options[name]) < 1:
+                    raise InputError(name, options[name], f"{wanted} of at least 1")
+            if options["hosts"] is None:
+                guest = self._read(str(options["subset"]), int(options["timeout"]))
+                result.update(reachable=guest.reachable, why=guest.why, guest=guest.to_dict())
+            else:
+                result.update(self._read_many(options, task_vars or {}))
         except (InputError, ClockError) as error:
             # Returned, not raised: older Ansible announces a traceback with every raised failure.
             result.update(failed=True, msg=str(error))
             return result
-        result.update(changed=False, reachable=guest.reachable, why=guest.why, guest=guest.to_dict())
+        result.update(changed=False)
         return result
 
     def _read(self, subset: str, timeout: int) -> GuestFacts:
-        kind = str(self._connection.transport)
-        if kind != "winrm":
-            return unreachable_guest(
-                f"the host's ansible_connection is {kind}, and the guest can be asked over winrm only; set "
-                "ansible_connection to winrm, or leave the host without guest proof (hotpatch_proof: azure)",
-                self._clock([]).now(),
-            )
-        deadline = Deadline(timeout)
+        environ = environment_of(self)
         try:
-            options = read_options(self._connection.get_option)
+            options = options_for(str(self._connection.transport), self._connection.get_option)
         except Unreachable as error:
-            return unreachable_guest(error.why, self._clock([]).now())
-        clock = self._clock([options.endpoint])
-        sender = WinrmSender(options, deadline)
-        try:
-            return probe(sender, clock, subset, options.redact)
-        finally:
-            sender.close()
+            return unreachable_guest(error.why, open_clock(environ, []).now())
+        return read_guest(options, open_clock(environ, [options.endpoint]), subset, timeout)
 
-    def _clock(self, endpoints: list[str]) -> Clock:
-        environ = dict(os.environ)
-        # Ansible hands the task's environment to modules only. It has been templated by now.
-        for item in self._task.environment or []:
-            if isinstance(item, dict):
-                environ.update({str(name): str(value) for name, value in item.items()})
-        return open_clock(environ, endpoints)
+    def _read_many(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        guests = read_guests(
+            options["hosts"], task_vars, str(options["subset"]), options["timeout"], options["parallel"], action=self
+        )
+        return {
+            "guests": {host: guest.to_dict() for host, guest in guests.items()},
+            "unreachable_hosts": {host: guest.why for host, guest in guests.items() if not guest.reachable},
+        }

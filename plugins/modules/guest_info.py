@@ -43,6 +43,22 @@ options:
         C(ansible_winrm_read_timeout_sec) and C(ansible_winrm_connection_timeout).
     type: int
     default: 60
+  hosts:
+    description:
+      - Names of inventory hosts to read from this one task, instead of the task's own host.
+      - Each is read over its own connection variables, with those of the play and extra variables, as in a task of its
+        own. The task itself may run anywhere, such as with C(run_once) and C(delegate_to=localhost), and no host needs
+        to be in the play.
+      - O(timeout) then holds for all of them together. A guest that hangs takes no more than its share of it.
+      - One reading is about 4 kB of result. AWX cuts a result at 700 kB, so read large fleets in parts, or with
+        O(subset=poll).
+    type: list
+    elements: str
+  parallel:
+    description:
+      - How many of O(hosts) are read at the same time.
+    type: int
+    default: 32
 requirements:
   - pywinrm >= 0.4.0 (on the control node)
 extends_documentation_fragment:
@@ -90,22 +106,40 @@ EXAMPLES = r"""
   until: guest_back.reachable
   retries: 40
   delay: 15
+
+- name: Read two hundred guests from one task
+  winfleet.hotpatch.guest_info:
+    hosts: "{{ groups['windows'] }}"
+    subset: poll
+    timeout: 300
+  register: guest_readings
+  run_once: true
+  delegate_to: localhost
 """
 
 RETURN = r"""
+guests:
+  description: One reading for each of O(hosts), in the shape of RV(guest).
+  returned: with option O(hosts)
+  type: dict
+unreachable_hosts:
+  description: Those of O(hosts) that did not answer, with the reason.
+  returned: with option O(hosts)
+  type: dict
+  sample: {web02: the guest did not accept a connection in time; is it running, or does a firewall drop WinRM?}
 reachable:
   description: Whether the guest answered.
-  returned: always
+  returned: without option O(hosts)
   type: bool
   sample: true
 why:
   description: Why the guest did not answer, with the next step to take. Empty if it did.
-  returned: always
+  returned: without option O(hosts)
   type: str
   sample: ""
 guest:
   description: What the guest said. Facts that were not read have the state V(unreadable).
-  returned: always
+  returned: without option O(hosts)
   type: dict
   contains:
     reachable:

@@ -9,4 +9,6 @@ from typing import Any
 GUEST_INFO: dict[str, dict[str, Any]] = {
     "subset": {"type": "str", "choices": ["core", "poll", "enrolment"], "default": "core"},
     "timeout": {"type": "int", "default": 60},
+    "hosts": {"type": "list", "elements": "str"},
+    "parallel": {"type": "int", "default": 32},
 }

@@ -23,6 +23,7 @@ from urllib.parse import urlunsplit
 from . import transport as wire
 from .envelope import Address, Request
 from .faults import DeadlinePassed, Unreachable, WsmanError
+from .secrets import Secrets, password_in
 
 T = TypeVar("T")
 
@@ -79,7 +80,7 @@ class Deadline:
 
 @dataclass(frozen=True)
 class WinrmOptions:
-    """How to reach one host. ``extras`` are pywinrm's own option names; the password is never shown."""
+    """How to reach one host. ``extras`` are pywinrm's own option names; no secret is ever shown."""
 
     endpoint: str
     transports: tuple[str, ...]
@@ -90,8 +91,12 @@ class WinrmOptions:
     extras: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def redact(self, text: str) -> str:
-        """Blank out the password: a hostile guest, which was given it with basic authentication, may echo it."""
-        return text.replace(self.password, "********") if self.password else text
+        """Blank the secrets out of a text; see :class:`.secrets.Secrets`."""
+        return Secrets(self.username, self.password, password_in(self.extras.get("proxy"))).redact(text)
+
+    def open(self, deadline: Deadline) -> WinrmSender:
+        """Make what sends envelopes to the host."""
+        return WinrmSender(self, deadline)
 
 
 def read_options(get_option: Callable[[str], Any]) -> WinrmOptions:

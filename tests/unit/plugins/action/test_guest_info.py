@@ -20,7 +20,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest imp
     GuestFacts,
     guest_from_dict,
 )
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman import envelope, transport
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman import envelope, reading, transport
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.connection import WinrmSender
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.faults import Unreachable
 
@@ -95,7 +95,7 @@ def test_what_the_probe_found_is_returned(monkeypatch: pytest.MonkeyPatch) -> No
         calls.append(given)
         return found
 
-    monkeypatch.setattr(guest_info, "probe", probe)
+    monkeypatch.setattr(reading, "probe", probe)
     result = act({"subset": "poll", "timeout": 5})
     assert (result["reachable"], result["why"], result["guest"]) == (True, "", found.to_dict())
     sender, _clock, subset, redact = calls[0]
