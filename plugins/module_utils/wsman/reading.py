@@ -104,8 +104,10 @@ def read_many(
     """
     shared = _Round(count, parallel, Deadline(seconds))
     found: dict[str, GuestFacts] = {}
+    order: list[str] = []
     asked: list[str] = []
     for target in targets:
+        order.append(target.host)
         if target.options is None:
             shared.take_share()
             found[target.host] = unreachable_guest(target.why, clock.now())
@@ -127,7 +129,7 @@ def read_many(
         found[host] = facts
     why = f"the guest was not read within the {seconds:g} seconds allowed for {count} guests together"
     found.update({host: unreachable_guest(why, clock.now()) for host in missing})
-    return found
+    return {host: found[host] for host in order}
 
 
 def _work(shared: _Round, clock: Clock, subset: str) -> None:
