@@ -46,6 +46,7 @@ REHEARSAL = Environment("rehearsal", ("rehearsal",))
 TEST = Environment("test", ("rehearsal", "test", "quality", "docs"))
 # The oldest versions that the collection promises to work with. Only Python 3.12 runs both ends of the range.
 FLOOR = Environment("floor", ("rehearsal", "test"), ("ansible-core==2.16.*", "azure-mgmt-compute==33.*"), (3, 12))
+KERBEROS = Environment("kerberos", ("rehearsal", "test", "kerberos"))
 AZURE_CLI = Environment("azure-cli", (), ("azure-cli>=2.80",), with_project=False)
 
 

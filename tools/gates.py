@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -22,7 +23,18 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import sanity
-from environments import BUILD, COLLECTIONS, FLOOR, ROOT, TEST, Environment, SetupError, ensure, process_environment
+from environments import (
+    BUILD,
+    COLLECTIONS,
+    FLOOR,
+    KERBEROS,
+    ROOT,
+    TEST,
+    Environment,
+    SetupError,
+    ensure,
+    process_environment,
+)
 
 LOGS = BUILD / "logs"
 FULL_NAME = "ansible_collections.winfleet.hotpatch"
@@ -83,15 +95,35 @@ def pytests(name: str, *paths: str, floor: bool = False, cwd: Path = ROOT) -> Ca
             if floor and "was not found" in str(problem):
                 return Outcome(skipped=[f"{name}: {problem}"])
             raise
-        report = LOGS / f"{name}.xml"
-        report.unlink(missing_ok=True)
-        pytest = [str(bin_folder / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}"]
-        code, text, cpu = _execute(name, [*pytest, *paths], bin_folder, cwd, PYTHONPATH=str(COLLECTIONS))
-        outcome = _count(name, code, text, report)
-        outcome.cpu = cpu
-        return outcome
+        return _pytest(name, bin_folder, paths, cwd)
 
     return run
+
+
+def _pytest(name: str, bin_folder: Path, paths: tuple[str, ...], cwd: Path) -> Outcome:
+    report = LOGS / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    pytest = [str(bin_folder / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}"]
+    code, text, cpu = _execute(name, [*pytest, *paths], bin_folder, cwd, PYTHONPATH=str(COLLECTIONS))
+    outcome = _count(name, code, text, report)
+    outcome.cpu = cpu
+    return outcome
+
+
+def kerberos_gate() -> Outcome:
+    """Kerberos against a real KDC, where Debian's packages for it and a C compiler are installed."""
+    name = "kerberos"
+    needed = ("krb5kdc", "kadmin.local", "kinit", "krb5-config", "cc")
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
+    absent = [program for program in needed if shutil.which(program, path=path) is None]
+    if absent:
+        packages = "krb5-kdc, krb5-admin-server, krb5-user, libkrb5-dev and gcc"
+        return Outcome(skipped=[f"{name}: {', '.join(absent)} not found; on Debian install {packages}"])
+    try:
+        bin_folder = environment(KERBEROS)
+    except SetupError as problem:
+        return Outcome(skipped=[f"{name}: {problem}"])
+    return _pytest(name, bin_folder, (KERBEROS_TESTS,), ROOT)
 
 
 def _count(name: str, code: int, text: str, report: Path) -> Outcome:
@@ -148,9 +180,10 @@ def _execute(name: str, arguments: list[str], bin_folder: Path, cwd: Path, **ext
 # Sixty machines instead of twelve drive no other plays.
 CORE_DEPENDENT = (
     "--deselect=tests/integration/test_rollout.py::test_the_sixty",
-    *(f"tests/integration/test_{name}.py" for name in ("rollout", "interruptions", "enroll")),
+    *(f"tests/integration/test_{name}.py" for name in ("rollout", "interruptions", "enroll", "many_guests")),
 )
 
+KERBEROS_TESTS = "tests/integration/test_kerberos.py"
 TYPED_BESIDES = ("tools", "benchmarks", "tests/conformance", "tests/integration")
 
 GATES = [
@@ -169,7 +202,8 @@ GATES = [
     Gate("sanity", "test", sanity_gate(floor=False), 140, "sanity"),
     Gate("sanity-2.16", "test", sanity_gate(floor=True), 95, "sanity"),
     Gate("conformance", "test", pytests("conformance", "tests/conformance"), 30),
-    Gate("integration", "test", pytests("integration", "tests/integration"), 600),
+    Gate("integration", "test", pytests("integration", "tests/integration", f"--ignore={KERBEROS_TESTS}"), 600),
+    Gate("kerberos", "test", kerberos_gate, 120),
     Gate("integration-2.16", "test", pytests("integration-2.16", *CORE_DEPENDENT, floor=True), 400),
     Gate("molecule", "test", command("molecule", "molecule", "test", "--all", cwd=ROOT / "extensions"), 45),
 ]

@@ -15,7 +15,11 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.errors im
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import GuestFacts, unreachable_guest
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.argspec import GUEST_INFO
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.faults import Unreachable
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.reading import options_for, read_guest
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.reading import (
+    end_reading,
+    options_for,
+    read_guest,
+)
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.guest_reader import environment_of, read_guests
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import plain
 
@@ -54,7 +58,10 @@ class ActionModule(ActionBase):
             options = options_for(str(self._connection.transport), self._connection.get_option)
         except Unreachable as error:
             return unreachable_guest(error.why, open_clock(environ, []).now())
-        return read_guest(options, open_clock(environ, [options.endpoint]), subset, timeout)
+        try:
+            return read_guest(options, open_clock(environ, [options.endpoint]), subset, timeout)
+        finally:
+            end_reading()
 
     def _read_many(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         guests = read_guests(

@@ -29,6 +29,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.faults imp
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.reading import (
     GuestOptions,
     Target,
+    end_reading,
     options_for,
     read_many,
 )
@@ -82,7 +83,10 @@ def read_guests(
                 yield Target(host, options)
 
     subset = subsets if isinstance(subsets, str) else ",".join(subsets)
-    return read_many(targets(), len(chosen), clock, subset, deadline_seconds, max(1, parallel))
+    try:
+        return read_many(targets(), len(chosen), clock, subset, deadline_seconds, max(1, parallel))
+    finally:
+        end_reading()
 
 
 def environment_of(action: ActionBase | None) -> dict[str, str]:

@@ -94,7 +94,7 @@ _GUEST = _object(
             "type": "array",
             "minItems": 1,
             "uniqueItems": True,
-            "items": {"enum": ["basic", "ntlm", "certificate"]},
+            "items": {"enum": ["basic", "ntlm", "kerberos", "certificate"]},
         },
         "https_listener": _FLAG,
         "http_listener": _FLAG,

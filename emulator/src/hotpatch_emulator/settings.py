@@ -88,7 +88,8 @@ class Script:
 class WinrmService:
     """How a guest's WinRM service is configured (winrm/config/service and its listeners).
 
-    ``authentication`` names basic, ntlm (Negotiate) and certificate, the one that the inventory uses first.
+    ``authentication`` names basic, ntlm and kerberos (both Negotiate) and certificate, first the one that the inventory
+    uses.
     """
 
     authentication: tuple[str, ...] = ("basic",)

@@ -395,7 +395,7 @@ def test_a_restart_ends_what_was_proved(doors: Guests, raw: Raw) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"authentication": []}, {"authentication": ["kerberos"]}, {"cbt_hardening": "some"}, {"http_listener": 1}]
+    "wrong", [{"authentication": []}, {"authentication": ["credssp"]}, {"cbt_hardening": "some"}, {"http_listener": 1}]
 )
 def test_a_service_that_does_not_exist_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(config.FleetError, match="guest"):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ipaddress
 import queue
+import shlex
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ from . import transport as wire
 from .envelope import Address, Request
 from .faults import DeadlinePassed, Unreachable, WsmanError
 from .secrets import Secrets, password_in
+from .tickets import TICKETS, Kinit
 
 T = TypeVar("T")
 
@@ -89,6 +91,7 @@ class WinrmOptions:
     operation_timeout: int = OPERATION_TIMEOUT
     read_timeout: int = READ_TIMEOUT
     extras: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    kinit: Kinit | None = None
 
     def redact(self, text: str) -> str:
         """Blank the secrets out of a text; see :class:`.secrets.Secrets`."""
@@ -108,7 +111,7 @@ def read_options(get_option: Callable[[str], Any]) -> WinrmOptions:
     scheme = _text(get_option("scheme")) or ("http" if port == 5985 else "https")
     host = _text(get_option("remote_addr")) or ""
     path = _text(get_option("path")) or "/wsman"
-    username = _text(get_option("remote_user"))
+    username, password = _text(get_option("remote_user")), _text(get_option("remote_password"))
     transports = tuple(str(name) for name in get_option("transport") or () if name)
     if not transports:
         basic = "ssl" if scheme == "https" else "plaintext"
@@ -129,10 +132,28 @@ def read_options(get_option: Callable[[str], Any]) -> WinrmOptions:
         endpoint=urlunsplit((scheme, f"{_bracketed(host)}:{port}", path, "", "")),
         transports=transports,
         username=username,
-        password=_text(get_option("remote_password")),
+        password=password,
         operation_timeout=min(operation, MAX_OPERATION_TIMEOUT),
         read_timeout=read,
         extras={name: value for name, value in extras.items() if name not in _OWN_OPTIONS},
+        kinit=_kinit(get_option, username, password, bool(extras.get("kerberos_delegation"))),
+    )
+
+
+def _kinit(
+    get_option: Callable[[str], Any], username: str | None, password: str | None, delegation: bool
+) -> Kinit | None:
+    """How to get a Kerberos ticket. As Ansible's plugin does: if there is a password, unless told otherwise."""
+    mode = _text(get_option("kerberos_mode"))
+    if mode == "manual" or (mode != "managed" and not password) or not username:
+        return None
+    arguments = _text(get_option("kinit_args"))
+    return Kinit(
+        username,
+        password or "",
+        _text(get_option("kerberos_command")) or "kinit",
+        tuple(shlex.split(arguments)) if arguments else (("-f",) if delegation else ()),
+        tuple(str(name) for name in get_option("kinit_env_vars") or ()),
     )
 
 
@@ -197,6 +218,8 @@ class WinrmSender:
         refusals: list[str] = []
         for name in self._options.transports:
             try:
+                if name == "kerberos" and self._options.kinit is not None:
+                    TICKETS.obtain(self._options.kinit, self._deadline.remaining)
                 candidate = wire.make_transport(self._transport_options(name))
                 answer = self._exchange(candidate, envelope)
             except DeadlinePassed:
@@ -226,4 +249,6 @@ class WinrmSender:
             read_timeout_sec=self._options.read_timeout,
         )
         options.setdefault("server_cert_validation", "validate")
+        # Part of the name of the guest that a Kerberos ticket is for; pywinrm's own default is one layer above.
+        options.setdefault("service", "HTTP")
         return options

@@ -20,6 +20,7 @@ from .cim import Sender
 from .connection import Deadline, read_options
 from .faults import Unreachable, printable
 from .probe import probe
+from .tickets import TICKETS
 
 
 class Closable(Sender, Protocol):
@@ -64,6 +65,11 @@ def read_guest(options: GuestOptions, clock: Clock, subset: str, seconds: float)
         return probe(sender, clock, subset, options.redact)
     finally:
         sender.close()
+
+
+def end_reading() -> None:
+    """Leave nothing behind when a task has read all it wanted: deletes the Kerberos tickets that were got for it."""
+    TICKETS.forget()
 
 
 @dataclass(frozen=True)

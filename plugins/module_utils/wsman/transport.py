@@ -11,6 +11,7 @@ at the limit. pywinrm is imported here, guarded, so that this file can be import
 from __future__ import annotations
 
 import inspect
+import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -269,6 +270,8 @@ def _explain_http(error: requests.exceptions.RequestException) -> WsmanError:
     kinds = requests.exceptions
     if isinstance(cause, WsmanError):
         return cause
+    if type(error).__name__ in ("KerberosExchangeError", "MutualAuthenticationError"):
+        return _explain_kerberos(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return Unreachable(
             f"the guest's TLS certificate is not trusted ({printable(cause.verify_message, 200)}); name its CA in "
@@ -300,6 +303,16 @@ def _explain_http(error: requests.exceptions.RequestException) -> WsmanError:
     if isinstance(error, (kinds.ConnectionError, kinds.ChunkedEncodingError)):
         return Unreachable("the guest closed the connection in the middle of an answer")
     return Unreachable(f"the WinRM request failed: {type(error).__name__}")
+
+
+def _explain_kerberos(error: Exception) -> Unreachable:
+    """Take the last words of GSSAPI, which are those of the Kerberos library, out of pywinrm's exception."""
+    said = re.findall(r"'([^']{4,200})', -?\d+\)", str(error))
+    reason = said[-1] if said else str(error)
+    return Unreachable(
+        f"Kerberos with the guest failed ({printable(reason, 160)}); is there a ticket (klist), is ansible_host the "
+        "guest's name in its domain (else set ansible_winrm_kerberos_hostname_override), and are the clocks right?"
+    )
 
 
 def _root(error: BaseException) -> BaseException:

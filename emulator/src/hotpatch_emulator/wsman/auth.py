@@ -1,6 +1,6 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may talk to a guest: basic, Negotiate (NTLM) and client certificates, as its WinRM service is configured.
+"""Who may talk to a guest, as its WinRM service is configured: basic, Negotiate (NTLM, Kerberos), client certificates.
 
 http.sys keeps what Negotiate has proved with the connection: requests that follow on it need no Authorization header.
 Basic and certificates are looked at with every request. What is refused over plain http, unless AllowUnencrypted is
@@ -16,8 +16,8 @@ import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hotpatch_emulator.wsman import certificates
-from hotpatch_emulator.wsman.ntlm import NegotiateError, Negotiation, begins
+from hotpatch_emulator.wsman import certificates, kerberos
+from hotpatch_emulator.wsman.ntlm import NegotiateError, Negotiation, begins, is_ntlm
 
 if TYPE_CHECKING:
     from hotpatch_emulator.state import Guest
@@ -67,13 +67,13 @@ class Connection:
         scheme, _, value = (authorization or "").partition(" ")
         methods = self.methods
         if authorization is None and self.security is not None and self.security.complete:
-            return Outcome(self.guest.username, "ntlm")
+            return Outcome(self.guest.username, self.security.method)
         if scheme.lower() == "basic" and "basic" in methods:
             account = _basic(value, self.guest)
             if account is not None:
                 return Outcome(account, "basic")
-        elif scheme.lower() == "negotiate" and "ntlm" in methods:
-            return self._negotiate(value)
+        elif scheme.lower() in ("negotiate", "kerberos") and ("ntlm" in methods or "kerberos" in methods):
+            return self._negotiate(value, methods)
         elif scheme == MUTUAL and "certificate" in methods:
             return await self._certificate()
         return self._refusal()
@@ -85,22 +85,27 @@ class Connection:
     def _refusal(self) -> Outcome:
         if self.security is not None and not self.security.complete:
             self.forget()  # an exchange that is interrupted has to begin anew
-        offers = {"ntlm": ("Negotiate", "Kerberos"), "basic": ('Basic realm="WSMAN"',)}
         methods = self.methods
-        return Outcome(challenges=tuple(offer for name, found in offers.items() if name in methods for offer in found))
+        # A member of a domain offers both, whichever of them the client can use.
+        challenges = ["Negotiate", "Kerberos"] if "ntlm" in methods or "kerberos" in methods else []
+        challenges += ['Basic realm="WSMAN"'] if "basic" in methods else []
+        return Outcome(challenges=tuple(challenges))
 
-    def _negotiate(self, value: str) -> Outcome:
+    def _negotiate(self, value: str, methods: tuple[str, ...]) -> Outcome:
         try:
             given = base64.b64decode(value.strip(), validate=True)
             if self.security is None or self.security.complete or begins(given):
-                self.security = Negotiation(self.guest, self._binding)
+                kind = Negotiation if is_ntlm(given) else kerberos.KerberosNegotiation
+                if kind.method not in methods:
+                    return self._refusal()
+                self.security = kind(self.guest, self._binding)
             answer = self.security.step(given)
         except (NegotiateError, binascii.Error):
             self.forget()
             return self._refusal()
         token = None if answer is None else f"Negotiate {base64.b64encode(answer).decode()}"
         if self.security.complete:
-            return Outcome(self.guest.username, "ntlm", token=token)
+            return Outcome(self.guest.username, self.security.method, token=token)
         return Outcome(challenges=(token or "Negotiate",))
 
     async def _certificate(self) -> Outcome:

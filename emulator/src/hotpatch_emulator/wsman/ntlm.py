@@ -43,6 +43,8 @@ class Negotiation:
     hardening accepts tokens without one and refuses wrong ones; Strict refuses both; None looks at neither.
     """
 
+    method = "ntlm"
+
     def __init__(self, guest: Guest, binding: bytes | None) -> None:
         self._guest = guest
         hardening = guest.winrm_service.cbt_hardening
@@ -80,6 +82,11 @@ class Negotiation:
         """Header, encrypted data and length of the padding."""
         sealed = self._context.wrap_winrm(plain)
         return sealed.header, sealed.data, sealed.padding_length
+
+
+def is_ntlm(token: bytes) -> bool:
+    """Whether a token is of NTLM, raw or in SPNEGO."""
+    return b"NTLMSSP\x00" in token
 
 
 def begins(token: bytes) -> bool:

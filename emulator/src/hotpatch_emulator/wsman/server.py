@@ -23,7 +23,7 @@ from aiohttp import web
 from hotpatch_emulator.audit import Audit
 from hotpatch_emulator.clock import EmulatedClock
 from hotpatch_emulator.state import Fleet
-from hotpatch_emulator.wsman import envelope, names, sealing
+from hotpatch_emulator.wsman import envelope, kerberos, names, sealing
 from hotpatch_emulator.wsman.auth import Connection, Outcome
 from hotpatch_emulator.wsman.envelope import Request
 from hotpatch_emulator.wsman.faults import SOAP_TYPE, GuestFaults, reset, spoil, spoil_content
@@ -74,6 +74,10 @@ class GuestListeners:
 
     async def start(self) -> None:
         """Listen for every guest with WinRM; OSError names the address that cannot be had."""
+        if any("kerberos" in station.guest.winrm_service.authentication for station in self._stations.values()):
+            problem = kerberos.missing()
+            if problem is not None:
+                raise OSError(problem)
         _allow_open_files(4 * len(self._stations) + 512)
         await self._runner.setup()
         try:
@@ -177,7 +181,7 @@ class GuestListeners:
     ) -> web.StreamResponse:
         """Answer somebody who may ask, in the way in which he asked: sealed or not."""
         sealed = request.content_type == sealing.MEDIA_TYPE
-        if not data and outcome.method == "ntlm":  # a client that only wanted to agree on keys
+        if not data and connection.security is not None:  # a client that only wanted to agree on keys
             self._write(station, None, 200, method=outcome.method)
             return web.Response()
         refusal = None
