@@ -20,6 +20,7 @@ from .cim import Sender
 from .connection import Deadline, read_options
 from .faults import Unreachable, printable
 from .probe import probe
+from .psrp import read_psrp_options
 from .tickets import TICKETS
 
 
@@ -52,9 +53,11 @@ def options_for(kind: str, get_option: Callable[[str], Any]) -> GuestOptions:
     """
     if kind == "winrm":
         return read_options(get_option)
+    if kind == "psrp":
+        return read_psrp_options(get_option)
     raise Unreachable(
-        f"the host's ansible_connection is {kind}, and the guest can be asked over winrm only; set "
-        "ansible_connection to winrm, or leave the host without guest proof (hotpatch_proof: azure)"
+        f"the host's ansible_connection is {kind}, and the guest can be asked over winrm or psrp only; "
+        "set ansible_connection to winrm, or leave the host without guest proof (hotpatch_proof: azure)"
     )
 
 

@@ -17,12 +17,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import GuestFacts
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.connection import (
-    Deadline,
-    WinrmSender,
-    read_options,
-)
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.connection import Deadline, GuestSender
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.probe import probe
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.reading import options_for
 
 pytest.importorskip("winrm")
 trustme = pytest.importorskip("trustme")
@@ -78,8 +75,29 @@ class Guests:
             "ansible_winrm_cert_key_pem": str(self.folder / "client-key.pem"),
         }
 
-    def sender(self, name: str, transport: list[str], extras: dict[str, Any], **options: Any) -> WinrmSender:
+    def sender(self, name: str, transport: list[str], extras: dict[str, Any], **options: Any) -> GuestSender:
         guest = self.fleet.by_name(name).guest
+        if transport[0].startswith("psrp:"):
+            # What ansible-core hands on for a host without further variables, and what the test gives.
+            values = {
+                "port": 5986 if guest.winrm_service.https_listener else 5985,
+                "remote_addr": guest.address,
+                "remote_user": guest.username,
+                "remote_password": guest.password,
+                "auth": transport[0].removeprefix("psrp:"),
+                "ca_cert": str(self.folder / "ca.pem"),
+                "path": "wsman",
+                "cert_validation": "validate",
+                "message_encryption": extras.get("ansible_winrm_message_encryption", "auto"),
+                "certificate_pem": extras.get("ansible_winrm_cert_pem"),
+                "certificate_key_pem": extras.get("ansible_winrm_cert_key_pem"),
+                "negotiate_service": "host",
+                "read_timeout": 12,
+                "operation_timeout": options.pop("connection_timeout", 10),
+                **options,
+            }
+            self.found = options_for("psrp", values.get)
+            return self.found.open(Deadline(10))
         common = {"ansible_winrm_ca_trust_path": str(self.folder / "ca.pem"), "ansible_winrm_proxy": None}
         values = {
             "port": 5986 if guest.winrm_service.https_listener else 5985,
@@ -90,8 +108,8 @@ class Guests:
             "_extras": {**common, **extras},
             **options,
         }
-        self.found = read_options(values.get)
-        return WinrmSender(self.found, Deadline(10))
+        self.found = options_for("winrm", values.get)
+        return self.found.open(Deadline(10))
 
     def probe(
         self, name: str, transport: list[str], extras: dict[str, Any] | None = None, **options: Any
@@ -129,6 +147,11 @@ def guests(tmp_path: Path) -> Iterator[Guests]:
         ("tls01", ["ntlm"], {}, ("ntlm", False)),
         ("tls01", ["ntlm"], {"ansible_winrm_message_encryption": "always"}, ("ntlm", True)),
         ("basic01", ["ntlm", "ssl"], {}, ("basic", False)),
+        ("http01", ["psrp:negotiate"], {}, ("ntlm", True)),
+        ("http01", ["psrp:ntlm"], {}, ("ntlm", True)),
+        ("tls01", ["psrp:negotiate"], {}, ("ntlm", False)),
+        ("tls01", ["psrp:ntlm"], {"ansible_winrm_message_encryption": "always"}, ("ntlm", True)),
+        ("basic01", ["psrp:basic"], {}, ("basic", False)),
     ],
 )
 def test_ntlm(guests: Guests, name: str, transport: list[str], extras: dict[str, Any], asked: tuple[str, bool]) -> None:
@@ -138,7 +161,7 @@ def test_ntlm(guests: Guests, name: str, transport: list[str], extras: dict[str,
     assert guests.asked() == [asked] * facts.round_trips
 
 
-@pytest.mark.parametrize("transport", ["certificate", "ssl"])
+@pytest.mark.parametrize("transport", ["certificate", "ssl", "psrp:certificate"])
 @pytest.mark.parametrize("options", [{}, {"remote_user": None, "remote_password": None}])
 def test_certificate(guests: Guests, transport: str, options: dict[str, Any]) -> None:
     """The mapped certificate stands for the account, with and without a user name."""
@@ -156,6 +179,10 @@ def test_certificate(guests: Guests, transport: str, options: dict[str, Any]) ->
         ("http01", "basic", {}, "does not take basic authentication here (HTTP 401) but offers Negotiate"),
         ("basic01", "ntlm", {}, "but offers Basic; set ansible_winrm_transport to basic"),
         ("basic01", "certificate", {}, "refused the client certificate (HTTP 401)"),
+        ("http01", "psrp:ntlm", {"remote_password": WRONG}, "user name or password is wrong"),
+        ("tls01", "psrp:basic", {}, "but offers Negotiate, Kerberos; set ansible_psrp_auth to ntlm or kerberos"),
+        ("basic01", "psrp:ntlm", {}, "but offers Basic; set ansible_psrp_auth to basic"),
+        ("basic01", "psrp:certificate", {}, "refused the client certificate (HTTP 401)"),
     ],
 )
 def test_refusals(guests: Guests, name: str, transport: str, options: dict[str, Any], why: str) -> None:
@@ -165,10 +192,14 @@ def test_refusals(guests: Guests, name: str, transport: str, options: dict[str, 
     assert guests.asked() == [] and guests.statuses() == {401}
 
 
-def test_unsealed_messages_are_refused_with_the_way_out(guests: Guests) -> None:
+@pytest.mark.parametrize(
+    ("transport", "variable"),
+    [("ntlm", "ansible_winrm_message_encryption"), ("psrp:ntlm", "ansible_psrp_message_encryption")],
+)
+def test_unsealed_messages_are_refused_with_the_way_out(guests: Guests, transport: str, variable: str) -> None:
     """AllowUnencrypted is false on a Windows that nobody has changed."""
-    facts = guests.probe("http01", ["ntlm"], {"ansible_winrm_message_encryption": "never"})
-    assert not facts.reachable and "ansible_winrm_message_encryption" in facts.why
+    facts = guests.probe("http01", [transport], {"ansible_winrm_message_encryption": "never"})
+    assert not facts.reachable and variable in facts.why
 
 
 def test_a_certificate_of_somebody_else(guests: Guests) -> None:
@@ -179,18 +210,20 @@ def test_a_certificate_of_somebody_else(guests: Guests) -> None:
     assert not facts.reachable and "does not trust the issuer of the client certificate" in facts.why
 
 
-def test_a_forgotten_session_is_renewed(guests: Guests) -> None:
+@pytest.mark.parametrize("transport", ["ntlm", "psrp:ntlm"])
+def test_a_forgotten_session_is_renewed(guests: Guests, transport: str) -> None:
     """Sealed with new keys, and nothing is lost."""
     guests.listeners.faults.set(guests.fleet.by_name("http01").guest.address, {"answer": "forget_session", "times": 1})
-    facts = guests.probe("http01", ["ntlm"])
+    facts = guests.probe("http01", [transport])
     assert facts.reachable, facts.why
     assert guests.asked() == [("ntlm", True)] * 2
 
 
+@pytest.mark.parametrize("transport", ["ntlm", "psrp:ntlm"])
 @pytest.mark.parametrize("name", ["http01", "tls01"])
-def test_a_dropped_connection_is_authenticated_anew(guests: Guests, name: str) -> None:
+def test_a_dropped_connection_is_authenticated_anew(guests: Guests, name: str, transport: str) -> None:
     """Windows drops idle connections after two minutes, and with them what was proved."""
-    sender = guests.sender(name, ["ntlm"], {})
+    sender = guests.sender(name, [transport], {})
     first = probe(sender, guests.clock, "poll")
     assert first.reachable
     station = guests.listeners._stations[guests.fleet.by_name(name).guest.address]
@@ -224,18 +257,20 @@ def test_a_password_that_changes_between_reads(guests: Guests) -> None:
     assert guests.asked() == [("ntlm", True)] * 2
 
 
+@pytest.mark.parametrize("transport", ["ntlm", "psrp:ntlm"])
 @pytest.mark.parametrize("answer", ["doctype", "garbage", "wrong_relates_to"])
-def test_hostile_content_that_is_sealed(guests: Guests, answer: str) -> None:
+def test_hostile_content_that_is_sealed(guests: Guests, answer: str, transport: str) -> None:
     """Whoever has the keys may still lie."""
     guests.listeners.faults.set(guests.fleet.by_name("http01").guest.address, {"answer": answer})
-    facts = guests.probe("http01", ["ntlm"])
+    facts = guests.probe("http01", [transport])
     assert not facts.reachable
     assert any(word in facts.why for word in ("DOCTYPE", "not well-formed", "another message", "UTF-8")), facts.why
 
 
+@pytest.mark.parametrize("transport", ["ntlm", "psrp:ntlm"])
 @pytest.mark.parametrize("answer", ["reset", "truncate", "http_error", "endless_body", "hang"])
-def test_other_troubles_of_sealed_answers(guests: Guests, answer: str) -> None:
+def test_other_troubles_of_sealed_answers(guests: Guests, answer: str, transport: str) -> None:
     """Each ends as a reason."""
     guests.listeners.faults.set(guests.fleet.by_name("http01").guest.address, {"answer": answer})
-    facts = guests.probe("http01", ["ntlm"], connection_timeout=1)
+    facts = guests.probe("http01", [transport], connection_timeout=1)
     assert not facts.reachable and facts.why.isprintable()
