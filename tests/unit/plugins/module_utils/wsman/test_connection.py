@@ -235,6 +235,14 @@ def saying(connection: socket.socket, words: bytes) -> None:
     connection.sendall(words)
 
 
+def half_close(connection: socket.socket) -> None:
+    """Hear a request, close one's own direction and keep listening."""
+    read_request(connection)
+    connection.shutdown(socket.SHUT_WR)
+    while connection.recv(4096):
+        pass
+
+
 PAGE = b"<html>no</html>"
 ANSWERS: dict[str, tuple[Serve, str]] = {
     "401": (answering("401 Unauthorized", b"", 'WWW-Authenticate: Basic realm="WSMAN"'), "refused the credentials"),
@@ -249,6 +257,7 @@ ANSWERS: dict[str, tuple[Serve, str]] = {
         lambda connection: saying(connection, b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n<x"),
         "closed the connection",
     ),
+    "half-closed": (lambda connection: half_close(connection), "closed the connection"),
     "no http": (lambda connection: connection.sendall(b"SSH-2.0-x\r\n\r\n"), "closed the connection|request failed"),
 }
 

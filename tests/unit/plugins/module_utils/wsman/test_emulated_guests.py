@@ -8,32 +8,15 @@ counted in the emulator's audit log, not in our own result.
 
 from __future__ import annotations
 
-import asyncio
-import random
-import threading
-import time
-from collections.abc import Iterator
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.facts import Fact
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import GuestFacts, enrolment_in_guest
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.connection import (
-    Deadline,
-    WinrmSender,
-    read_options,
-)
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.probe import probe
 
 pytest.importorskip("winrm")
-trustme = pytest.importorskip("trustme")
-server = pytest.importorskip("hotpatch_emulator.wsman.server")
-config = pytest.importorskip("hotpatch_emulator.config")
-audit = pytest.importorskip("hotpatch_emulator.audit")
-clock = pytest.importorskip("hotpatch_emulator.clock")
 
 DOCUMENT = {
     "now": "2026-05-13T01:00:00Z",
@@ -47,64 +30,11 @@ DOCUMENT = {
 SECONDS = 3.0
 
 
-class Guests:
-    """The emulator's listeners in a thread of their own."""
-
-    def __init__(self, folder: Path) -> None:
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        # A network of its own, so that another emulator on this machine is in nobody's way.
-        network = f"127.{random.randint(60, 250)}.{random.randint(0, 255)}.0/24"
-        fleet = config.parse(DOCUMENT, network=network)
-        authority = trustme.CA()
-        self.ca = folder / "ca.pem"
-        authority.cert_pem.write_to_path(str(self.ca))
-        self.clock = clock.EmulatedClock(fleet.now, fleet.speed)
-        self.audit = audit.Audit(folder / "audit.jsonl", self.clock)
-        self.fleet = fleet.fleet
-        self.listeners = self.run(server.start_guests(self.fleet, authority, self.audit, self.clock))
-
-    def run(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
-
-    def close(self) -> None:
-        self.run(self.listeners.cleanup())
-        self.audit.close()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-
-    def behave(self, **behaviour: Any) -> None:
-        self.listeners.faults.set(self.fleet.by_name("web01").guest.address, behaviour)
-
-    def probe(self, name: str = "web01", subset: str = "core", **options: Any) -> GuestFacts:
-        guest = self.fleet.by_name(name).guest
-        values = {
-            "port": 5986,
-            "remote_addr": guest.address,
-            "remote_user": guest.username,
-            "remote_password": guest.password,
-            "_extras": {"ansible_winrm_ca_trust_path": str(self.ca), "ansible_winrm_proxy": None},
-            **options,
-        }
-        found = read_options(values.get)
-        sender = WinrmSender(found, Deadline(SECONDS))
-        started = time.monotonic()
-        try:
-            facts = probe(sender, self.clock, subset, found.redact)
-        finally:
-            sender.close()
-        assert time.monotonic() - started < SECONDS + 5, "nothing outlives the deadline"
-        assert guest.password not in str(facts)
-        return facts
-
-    def requests(self) -> int:
-        return sum(1 for line in self.audit.lines() if line["kind"] == "winrm")
-
-
 @pytest.fixture
-def guests(tmp_path: Path) -> Iterator[Guests]:
-    running = Guests(tmp_path)
-    yield running
-    running.close()
+def guests(emulated: Any) -> Any:
+    running = emulated(DOCUMENT)
+    running.seconds, running.subset = SECONDS, "core"
+    return running
 
 
 def unread(facts: GuestFacts) -> set[str]:
@@ -113,9 +43,9 @@ def unread(facts: GuestFacts) -> set[str]:
     }
 
 
-def test_a_healthy_guest(guests: Guests) -> None:
+def test_a_healthy_guest(guests: Any) -> None:
     """Every fact is what the guest's state holds."""
-    facts = guests.probe()
+    facts = guests.probe("web01")
     state = guests.fleet.by_name("web01").guest
     assert facts.reachable and unread(facts) == set()
     assert (facts.build.value, facts.ubr.value) == (state.os_build, state.ubr)
@@ -128,47 +58,48 @@ def test_a_healthy_guest(guests: Guests) -> None:
     assert facts.pending_restart.value is False
 
 
-def test_round_trips_are_counted_by_the_guest(guests: Guests) -> None:
+def test_round_trips_are_counted_by_the_guest(guests: Any) -> None:
     """At most 12 for the core, 2 for polling, 6 for the enrolment."""
-    assert guests.probe().round_trips == guests.requests() == 12
-    assert guests.probe(subset="poll").round_trips == guests.requests() - 12 == 2
-    facts = guests.probe(subset="enrolment")
+    assert guests.probe("web01").round_trips == guests.requests() == 12
+    assert guests.probe("web01", subset="poll").round_trips == guests.requests() - 12 == 2
+    facts = guests.probe("web01", subset="enrolment")
     assert facts.round_trips == guests.requests() - 14 == 6
     assert enrolment_in_guest(facts).value is True and facts.smbios_uuid.known
     assert facts.kbs.is_unreadable and "enrolment" in facts.kbs.why
 
 
-def test_a_guest_that_is_not_ready(guests: Guests) -> None:
+def test_a_guest_that_is_not_ready(guests: Any) -> None:
     """Missing is absent, pending is told with its sources."""
     state = guests.fleet.by_name("web01").guest
     state.hotpatch_package_version = state.hotpatch_table_size = None
     state.pending_restart = True
     state.wu_keys.add("RebootRequired")
-    facts = guests.probe()
+    facts = guests.probe("web01")
     assert facts.hotpatch_package.is_absent and facts.hotpatch_table_size.is_absent
     assert enrolment_in_guest(facts).value is False
     assert facts.pending_restart.value is True and len(facts.pending_restart_sources) == 2
 
 
 @pytest.mark.parametrize("dialect", ["wmi", "wmi_namespaced", "wsman"])
-def test_denied_and_broken_classes_cost_their_own_facts_only(guests: Guests, dialect: str) -> None:
+def test_denied_and_broken_classes_cost_their_own_facts_only(guests: Any, dialect: str) -> None:
     """In each way that Windows words WMI's errors."""
     guests.behave(
+        "web01",
         dialect=dialect,
         denied_namespaces=["root/Microsoft/Windows/DeviceGuard"],
         broken_classes=["Win32_ComputerSystemProduct", "MSFT_WUSettings"],
     )
-    facts = guests.probe()
+    facts = guests.probe("web01")
     assert unread(facts) == {"vbs_status", "smbios_uuid"}
     assert "may not read" in facts.vbs_status.why and "provider" in facts.smbios_uuid.why
     assert facts.pending_restart.value is False, "the registry keys decide"
     assert guests.requests() <= 12
 
 
-def test_a_slow_class_costs_its_own_fact_only(guests: Guests) -> None:
+def test_a_slow_class_costs_its_own_fact_only(guests: Any) -> None:
     """Win32_QuickFixEngineering takes minutes on some guests."""
-    guests.behave(slow={"Win32_QuickFixEngineering": 30})
-    facts = guests.probe()
+    guests.behave("web01", slow={"Win32_QuickFixEngineering": 30})
+    facts = guests.probe("web01")
     assert facts.reachable and unread(facts) == {"kbs"}
 
 
@@ -186,18 +117,18 @@ def test_a_slow_class_costs_its_own_fact_only(guests: Guests) -> None:
         ("wrong_relates_to", "another message"),
     ],
 )
-def test_every_trouble_ends_in_time_with_a_reason(guests: Guests, answer: str, why: str) -> None:
+def test_every_trouble_ends_in_time_with_a_reason(guests: Any, answer: str, why: str) -> None:
     """The guest counts as not reachable, and was asked once."""
-    guests.behave(answer=answer)
-    facts = guests.probe()
+    guests.behave("web01", answer=answer)
+    facts = guests.probe("web01")
     assert not facts.reachable and guests.requests() == 1
     assert any(part in facts.why for part in why.split("|")), facts.why
 
 
-def test_endless_pulls_end_with_the_budget(guests: Guests) -> None:
+def test_endless_pulls_end_with_the_budget(guests: Any) -> None:
     """All other facts are there."""
-    guests.behave(answer="endless_pulls")
-    facts = guests.probe()
+    guests.behave("web01", answer="endless_pulls")
+    facts = guests.probe("web01")
     assert facts.reachable and unread(facts) == {"kbs"} and guests.requests() == 12
 
 
@@ -205,19 +136,37 @@ def test_endless_pulls_end_with_the_budget(guests: Guests) -> None:
     ("options", "why"),
     [
         ({"remote_password": "not-the-one"}, "refused the credentials"),
-        ({"_extras": {"ansible_winrm_ca_trust_path": None, "ansible_winrm_proxy": None}}, "not trusted"),
+        ({"extras": {"ansible_winrm_ca_trust_path": None}}, "not trusted"),
         ({"path": "/other"}, "HTTP 404"),
         ({"port": 1}, "Connection refused"),
     ],
 )
-def test_wrong_options(guests: Guests, options: dict[str, Any], why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_options(guests: Any, options: dict[str, Any], why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A result with the reason."""
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
-    facts = guests.probe(**options)
+    facts = guests.probe("web01", **options)
     assert not facts.reachable and why in facts.why
 
 
-def test_a_guest_without_winrm(guests: Guests) -> None:
+def test_a_guest_without_winrm(guests: Any) -> None:
     """Nobody listens."""
     facts = guests.probe("mute01")
     assert not facts.reachable and "Connection refused" in facts.why
+
+
+def test_a_damaged_repository(guests: Any) -> None:
+    """Nothing can be read, nothing is "no", and it does not take more requests than a healthy guest."""
+    guests.behave("web01", broken_classes=["*"])
+    facts = guests.probe("web01")
+    assert facts.reachable and guests.requests() <= 12
+    assert {"boot_time", "build", "ubr", "kbs", "vbs_status", "smbios_uuid", "pending_restart"} <= unread(facts)
+    assert "provider" in facts.boot_time.why and enrolment_in_guest(facts).is_unreadable
+
+
+def test_a_guest_that_tells_the_password_back(guests: Any) -> None:
+    """It was given it, by basic authentication; what it says is blanked in facts and reasons."""
+    guests.behave("web01", answer="echo", denied_namespaces=["root/Microsoft/Windows/DeviceGuard"])
+    facts = guests.probe("web01")
+    assert facts.caption.value == "******** ********"
+    assert facts.computer_name.value == "******** ********...", "it was too long, and cut"
+    assert "******** ********" in facts.vbs_status.why
