@@ -43,10 +43,14 @@ _OWN_OPTIONS = frozenset(
 
 
 class Deadline:
-    """A point in real time after which a guest is not waited for. Sockets live in real time, so this does too."""
+    """A point in real time after which a guest is not waited for. Sockets live in real time, so this does too.
 
-    def __init__(self, seconds: float) -> None:
+    With ``watched`` somebody else sees to it that nobody waits any longer, and work is done in the caller's own thread.
+    """
+
+    def __init__(self, seconds: float, watched: bool = False) -> None:
         self.seconds = seconds
+        self._watched = watched
         self._end = time.monotonic() + seconds
 
     @property
@@ -71,6 +75,8 @@ class Deadline:
 
         if self.remaining <= 0:
             raise deadline_passed(self.seconds)
+        if self._watched:
+            return work()
         threading.Thread(target=worker, name="winrm", daemon=True).start()
         try:
             value, error = results.get(timeout=self.remaining)

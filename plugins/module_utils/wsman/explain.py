@@ -176,4 +176,4 @@ def _root(error: BaseException) -> BaseException:
 
 def deadline_passed(seconds: float) -> DeadlinePassed:
     """The error for a guest whose total time is over."""
-    return DeadlinePassed(f"the guest did not answer within the {seconds:g} seconds allowed in total (option timeout)")
+    return DeadlinePassed(f"the guest did not answer within the {round(seconds, 1):g} seconds allowed in total (option timeout)")
