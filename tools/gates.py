@@ -180,7 +180,8 @@ def _execute(name: str, arguments: list[str], bin_folder: Path, cwd: Path, **ext
 # Sixty machines instead of twelve drive no other plays.
 CORE_DEPENDENT = (
     "--deselect=tests/integration/test_rollout.py::test_the_sixty",
-    *(f"tests/integration/test_{name}.py" for name in ("rollout", "interruptions", "enroll", "many_guests", "hostile_guests")),
+    *(f"tests/integration/test_{name}.py" for name in ("rollout", "interruptions", "enroll")),
+    *(f"tests/integration/test_{name}_guests.py" for name in ("many", "hostile")),
 )
 
 KERBEROS_TESTS = "tests/integration/test_kerberos.py"

@@ -15,8 +15,8 @@ author:
 description:
   - Reads from inside the guest what proves or disproves a hotpatch, such as boot time, build and UBR, installed
     updates, pending restarts, the hotpatch enrolment and virtualization-based security.
-  - Runs on the Windows host of the inventory, with the host's own C(ansible.builtin.winrm) connection options,
-    and speaks WS-Management natively. Nothing is uploaded and no PowerShell starts in the guest, so that
+  - Runs on the Windows host of the inventory, with the host's own C(ansible.builtin.winrm) or C(ansible.builtin.psrp)
+    connection options, and speaks WS-Management natively. Nothing is uploaded and no PowerShell starts in the guest, so that
     Constrained Language Mode and App Control do not matter.
   - A guest that does not answer is a result (RV(reachable=false) with RV(why)) and not a failed or unreachable
     host. This holds for refused connections, untrusted certificates and refused passwords, too.
@@ -60,7 +60,8 @@ options:
     type: int
     default: 32
 requirements:
-  - pywinrm >= 0.4.0 (on the control node)
+  - pywinrm >= 0.4.0 (on the control node, for hosts with C(ansible_connection=winrm))
+  - pypsrp >= 0.4.0 (on the control node, for hosts with C(ansible_connection=psrp))
 extends_documentation_fragment:
   - winfleet.hotpatch.attributes
   - winfleet.hotpatch.attributes.info_module
@@ -72,9 +73,12 @@ attributes:
   async:
     support: none
 notes:
-  - Tested with basic authentication and client certificates over TLS, and with NTLM over https and, sealed, over http.
-    The host's transport is handed to pywinrm as it is, but obtaining a Kerberos ticket
-    (C(ansible_winrm_kinit_mode=managed)) is not done; get one with C(kinit) beforehand.
+  - Tested with basic authentication and client certificates over TLS, and with NTLM and Kerberos over https and,
+    sealed, over http. CredSSP is handed to pywinrm or pypsrp as it is, and was not tried.
+  - With Kerberos a ticket is got with C(kinit) where there is a password, unless C(ansible_winrm_kinit_mode=manual), as
+    by Ansible's own connection, once for each user and password of a task. It is deleted when the task ends. With
+    O(hosts), hosts whose tickets are got like this and hosts that use a ticket from before cannot be mixed.
+  - The guide to connections, least privilege, proxies and Kerberos is C(docs/winrm.md) in the collection.
   - Over TLS 1.3 Windows asks for a client certificate after the handshake. Clients with urllib3 2.1.0 cannot answer
     that, and Windows hangs up.
   - The account needs less than administrator. It must be allowed to use WinRM (Remote Management Users), and WMI

@@ -176,4 +176,5 @@ def _root(error: BaseException) -> BaseException:
 
 def deadline_passed(seconds: float) -> DeadlinePassed:
     """The error for a guest whose total time is over."""
-    return DeadlinePassed(f"the guest did not answer within the {round(seconds, 1):g} seconds allowed in total (option timeout)")
+    shown = f"{round(seconds, 1):g}"
+    return DeadlinePassed(f"the guest did not answer within the {shown} seconds allowed in total (option timeout)")
