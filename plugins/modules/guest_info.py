@@ -16,8 +16,8 @@ description:
   - Reads from inside the guest what proves or disproves a hotpatch, such as boot time, build and UBR, installed
     updates, pending restarts, the hotpatch enrolment and virtualization-based security.
   - Runs on the Windows host of the inventory, with the host's own C(ansible.builtin.winrm) or C(ansible.builtin.psrp)
-    connection options, and speaks WS-Management natively. Nothing is uploaded and no PowerShell starts in the guest, so that
-    Constrained Language Mode and App Control do not matter.
+    connection options, and speaks WS-Management natively. Nothing is uploaded and no PowerShell starts in the guest,
+    so that Constrained Language Mode and App Control do not matter.
   - A guest that does not answer is a result (RV(reachable=false) with RV(why)) and not a failed or unreachable
     host. This holds for refused connections, untrusted certificates and refused passwords, too.
   - Every fact is a dictionary of C(state), C(value) and C(why). The state is V(value), V(absent) (it was read,
@@ -61,7 +61,7 @@ options:
     default: 32
 requirements:
   - pywinrm >= 0.4.0 (on the control node, for hosts with C(ansible_connection=winrm))
-  - pypsrp >= 0.4.0 (on the control node, for hosts with C(ansible_connection=psrp))
+  - pypsrp >= 0.8.0 (on the control node, for hosts with C(ansible_connection=psrp))
 extends_documentation_fragment:
   - winfleet.hotpatch.attributes
   - winfleet.hotpatch.attributes.info_module
