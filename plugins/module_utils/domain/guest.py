@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What Windows itself says about a machine, read over WS-Management, and what it means for hotpatching."""
 
+# ruff: noqa: RUF009 -- the default that _fact gives is a frozen Fact
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from dataclasses import dataclass, field, fields, replace
+from datetime import date, datetime
 from typing import Any
 
 from .facts import Fact
@@ -14,19 +15,49 @@ from .plain import fields_to_plain, from_plain
 from .products import product_of_build
 
 __all__ = [
+    "DOMAIN_CONTROLLERS",
+    "FACTS",
+    "INFERRED",
     "VBS_RUNNING",
     "GuestFacts",
+    "UpdateEvent",
     "enrolment_in_guest",
     "guest_from_dict",
     "product_of_build",
     "unreachable_guest",
 ]
 
-_NOT_ASKED: Fact[Any] = Fact.unreadable("not asked")
-
 VBS_RUNNING = 2
 """Win32_DeviceGuard.VirtualizationBasedSecurityStatus: 0 not enabled, 1 enabled but not running, 2 running (Microsoft
 Learn, "Enable Hotpatch for Azure Arc-enabled servers", 2025-10)."""
+
+
+DOMAIN_CONTROLLERS = frozenset({4, 5})
+"""Win32_ComputerSystem.DomainRole of a backup and of a primary domain controller (Microsoft's class reference)."""
+
+
+def _fact(subset: str, captured: bool = False) -> Any:
+    """A field of :class:`GuestFacts`: the probe's subset that reads it, and whether its wire shape was ever captured.
+
+    What nobody has captured is inferred from documentation or from programs that parse it.
+    """
+    unread: Fact[Any] = Fact.unreadable(f"not asked: it takes the subset {subset}")
+    return field(default=unread, metadata={"subset": subset, "captured": captured})
+
+
+@dataclass(frozen=True)
+class UpdateEvent:
+    """One event of Windows Update's client in the System log.
+
+    :param event_id: 19 installed, 20 failed, 21 restart needed, 43 started, 44 downloading.
+    :param hresult: of a failure, such as ``0x80072EE2``; empty without one. ``meaning`` is it in words.
+    """
+
+    time: datetime
+    event_id: int
+    title: str = ""
+    hresult: str = ""
+    meaning: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,39 +71,93 @@ class GuestFacts:
     :param skew_seconds: guest clock minus controller clock, at ``read_at``.
     :param hotpatch_package: the enrolment package's name in the registry.
     :param hotpatch_table_size: bytes of the kernel's hotpatch table.
-    :param vbs_status: 2 is running.
-    :param pending_restart: by any of ``pending_restart_sources``.
-    :param kbs: installed updates as ``KB<digits>``.
+    :param vbs_status: 2 is running; ``vbs_configured`` is only what the registry asks for at the next boot.
+    :param security_properties: Win32_DeviceGuard.AvailableSecurityProperties, ``security_services_running`` likewise.
+    :param pending_restart: by any of ``pending_restart_sources``; ``pending_restart_by_keys`` and
+        ``pending_restart_by_windows_update`` are the two answers it was made of.
+    :param pending_renames: how many files are to be renamed or deleted at the next boot; tells nothing by itself.
+    :param kbs: installed updates as ``KB<digits>``, ``kb_dates`` those with a readable date of installation.
     :param smbios_uuid: as Windows shows it: ARM's vmId, its first three groups possibly byte-swapped.
+    :param cpu_percent: of all processors, at that moment.
+    :param system_drive_free_bytes: of the drive that Windows is on.
+    :param update_policies: values below the policy key WindowsUpdate, ``AU\\`` before those of its subkey, as text.
+    :param update_source: ``wsus`` or ``windows_update``, by those policies.
+    :param services: state by service name (``Running``, ``Stopped`` ...), ``service_start_modes`` how it starts.
+    :param update_events: newest first.
+    :param licence_status: SoftwareLicensingProduct.LicenseStatus of Windows; 1 is licensed.
+    :param licensing_mutex: whether DeviceLicensingServiceCommandMutex is there, the mark of Arc's licensing fault.
+    :param licensing_override: Microsoft's feature override 4264695439 for that fault.
+    :param hotpatch_extension_versions: of the WindowsHotpatch extension, by its folders in the guest.
+    :param hotpatch_extension_reported: when that extension last wrote a status.
+    :param domain_role: Win32_ComputerSystem.DomainRole; 4 and 5 are domain controllers.
+    :param domain: the domain or workgroup.
+    :param cluster_owner_node: the node that owns the core resources of the failover cluster.
+    :param sql_instances: names of the SQL Server instances installed.
     :param round_trips: requests it took.
     """
 
     reachable: bool
     why: str
     read_at: datetime
-    caption: Fact[str] = _NOT_ASKED
-    computer_name: Fact[str] = _NOT_ASKED
-    build: Fact[int] = _NOT_ASKED
-    ubr: Fact[int] = _NOT_ASKED
-    operating_system_sku: Fact[int] = _NOT_ASKED
-    boot_time: Fact[datetime] = _NOT_ASKED
-    local_time: Fact[datetime] = _NOT_ASKED
-    skew_seconds: Fact[float] = _NOT_ASKED
-    hotpatch_package: Fact[str] = _NOT_ASKED
-    hotpatch_package_version: Fact[str] = _NOT_ASKED
-    hotpatch_table_size: Fact[int] = _NOT_ASKED
-    vbs_status: Fact[int] = _NOT_ASKED
-    pending_restart: Fact[bool] = _NOT_ASKED
+    caption: Fact[str] = _fact("min", captured=True)
+    computer_name: Fact[str] = _fact("min", captured=True)
+    build: Fact[int] = _fact("min", captured=True)
+    ubr: Fact[int] = _fact("min")
+    operating_system_sku: Fact[int] = _fact("min", captured=True)
+    boot_time: Fact[datetime] = _fact("min", captured=True)
+    local_time: Fact[datetime] = _fact("min", captured=True)
+    skew_seconds: Fact[float] = _fact("min", captured=True)
+    hotpatch_package: Fact[str] = _fact("enrolment")
+    hotpatch_package_version: Fact[str] = _fact("enrolment")
+    hotpatch_table_size: Fact[int] = _fact("enrolment")
+    vbs_status: Fact[int] = _fact("enrolment")
+    vbs_configured: Fact[bool] = _fact("vbs")
+    security_properties: Fact[tuple[int, ...]] = _fact("enrolment")
+    security_services_running: Fact[tuple[int, ...]] = _fact("enrolment")
+    pending_restart: Fact[bool] = _fact("restart", captured=True)
+    pending_restart_by_keys: Fact[bool] = _fact("restart", captured=True)
+    pending_restart_by_windows_update: Fact[bool] = _fact("restart")
     pending_restart_sources: tuple[str, ...] = ()
-    kbs: Fact[tuple[str, ...]] = _NOT_ASKED
-    smbios_uuid: Fact[str] = _NOT_ASKED
-    free_memory_kb: Fact[int] = _NOT_ASKED
-    total_memory_kb: Fact[int] = _NOT_ASKED
+    pending_renames: Fact[int] = _fact("renames")
+    kbs: Fact[tuple[str, ...]] = _fact("updates")
+    kb_dates: Fact[Mapping[str, date]] = _fact("updates")
+    smbios_uuid: Fact[str] = _fact("identity")
+    free_memory_kb: Fact[int] = _fact("min", captured=True)
+    total_memory_kb: Fact[int] = _fact("min", captured=True)
+    cpu_percent: Fact[float] = _fact("load")
+    edition_id: Fact[str] = _fact("edition")
+    display_version: Fact[str] = _fact("edition")
+    system_drive_free_bytes: Fact[int] = _fact("disk")
+    system_drive_bytes: Fact[int] = _fact("disk")
+    update_policies: Fact[Mapping[str, str]] = _fact("policies")
+    update_source: Fact[str] = _fact("policies")
+    services: Fact[Mapping[str, str]] = _fact("services")
+    service_start_modes: Fact[Mapping[str, str]] = _fact("services")
+    update_events: Fact[tuple[UpdateEvent, ...]] = _fact("events")
+    licence_status: Fact[int] = _fact("licence")
+    licensing_mutex: Fact[bool] = _fact("licence")
+    licensing_override: Fact[int] = _fact("licence")
+    hotpatch_extension_versions: Fact[tuple[str, ...]] = _fact("extension")
+    hotpatch_extension_reported: Fact[datetime] = _fact("extension")
+    domain_role: Fact[int] = _fact("roles")
+    domain: Fact[str] = _fact("roles")
+    cluster_name: Fact[str] = _fact("roles")
+    cluster_owner_node: Fact[str] = _fact("roles")
+    sql_instances: Fact[tuple[str, ...]] = _fact("roles")
     round_trips: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON in snake_case; facts as ``{"state", "value", "why"}``."""
         return fields_to_plain(self)
+
+
+FACTS: tuple[str, ...] = tuple(one.name for one in fields(GuestFacts) if "subset" in one.metadata)
+"""Names of all facts, in order."""
+
+INFERRED: frozenset[str] = frozenset(
+    one.name for one in fields(GuestFacts) if "subset" in one.metadata and not one.metadata["captured"]
+)
+"""Facts whose wire shape nobody has captured: none of them may fail a machine by itself."""
 
 
 def guest_from_dict(raw: Mapping[str, Any]) -> GuestFacts:
@@ -83,7 +168,7 @@ def guest_from_dict(raw: Mapping[str, Any]) -> GuestFacts:
 def unreachable_guest(why: str, read_at: datetime, round_trips: int = 0) -> GuestFacts:
     """Return the reading of a guest that did not answer: a result, not an error; all facts are unreadable."""
     unread: Fact[Any] = Fact.unreadable(why)
-    facts: dict[str, Any] = {field.name: unread for field in fields(GuestFacts) if isinstance(field.default, Fact)}
+    facts: dict[str, Any] = dict.fromkeys(FACTS, unread)
     return replace(GuestFacts(False, why, read_at, round_trips=round_trips), **facts)
 
 

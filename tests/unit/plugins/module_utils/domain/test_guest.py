@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.facts import Fact
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import (
+    FACTS,
+    UpdateEvent,
     enrolment_in_guest,
     guest_from_dict,
     product_of_build,
@@ -53,13 +56,26 @@ def test_enrolment_in_guest(changes: dict[str, Any], state: str, value: bool | N
 def test_a_guest_that_did_not_answer_has_nothing_but_unreadable_facts() -> None:
     found = unreachable_guest("connection refused", NOW, 1)
     facts = [value for value in vars(found).values() if isinstance(value, Fact)]
-    assert len(facts) == 17
+    assert len(facts) == len(FACTS) == 44
     assert {(fact.state, fact.why) for fact in facts} == {("unreadable", "connection refused")}
     assert (found.reachable, found.why, found.read_at, found.round_trips) == (False, "connection refused", NOW, 1)
 
 
 @pytest.mark.parametrize(
-    "found", [guest(), guest(kbs=UNREAD, skew_seconds=-3600.25, vbs_status=ABSENT), unreachable_guest("no", NOW)]
+    "found",
+    [
+        guest(),
+        guest(kbs=UNREAD, skew_seconds=-3600.25, vbs_status=ABSENT),
+        guest(
+            services={"wuauserv": "Running"},
+            kb_dates={"KB5087423": date(2026, 5, 12)},
+            update_events=(UpdateEvent(NOW, 20, "KB5087423", "0x80072EE2", "timed out"),),
+            security_properties=(1, 2, 3),
+            sql_instances=("MSSQLSERVER",),
+            cpu_percent=3.0,
+        ),
+        unreachable_guest("no", NOW),
+    ],
 )
 def test_goes_through_json_and_back(found: Any) -> None:
     assert guest_from_dict(json.loads(json.dumps(found.to_dict()))) == found
