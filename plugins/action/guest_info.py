@@ -20,6 +20,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.reading im
     options_for,
     read_guest,
 )
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.subsets import resolve
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.guest_reader import environment_of, read_guests
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import plain
 
@@ -40,11 +41,12 @@ class ActionModule(ActionBase):
             for name, wanted in (("timeout", "a number of seconds"), ("parallel", "a number of guests")):
                 if int(options[name]) < 1:
                     raise InputError(name, options[name], f"{wanted} of at least 1")
+            subset = ",".join(resolve(options["gather_subset"]))
             if options["hosts"] is None:
-                guest = self._read(str(options["subset"]), int(options["timeout"]))
+                guest = self._read(subset, int(options["timeout"]))
                 result.update(reachable=guest.reachable, why=guest.why, guest=guest.to_dict())
             else:
-                result.update(self._read_many(options, task_vars or {}))
+                result.update(self._read_many(options, subset, task_vars or {}))
         except (InputError, ClockError) as error:
             # Returned, not raised: older Ansible announces a traceback with every raised failure.
             result.update(failed=True, msg=str(error))
@@ -63,10 +65,8 @@ class ActionModule(ActionBase):
         finally:
             end_reading()
 
-    def _read_many(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        guests = read_guests(
-            options["hosts"], task_vars, str(options["subset"]), options["timeout"], options["parallel"], action=self
-        )
+    def _read_many(self, options: dict[str, Any], subset: str, task_vars: dict[str, Any]) -> dict[str, Any]:
+        guests = read_guests(options["hosts"], task_vars, subset, options["timeout"], options["parallel"], action=self)
         return {
             "guests": {host: guest.to_dict() for host, guest in guests.items()},
             "unreachable_hosts": {host: guest.why for host, guest in guests.items() if not guest.reachable},

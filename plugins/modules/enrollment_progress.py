@@ -89,7 +89,7 @@ EXAMPLES = r"""
 
 - name: Ask the guests
   winfleet.hotpatch.guest_info:
-    subset: enrolment
+    gather_subset: [enrolment, identity]
   register: guest
   when: inventory_hostname in progress.pending
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 GUEST_INFO: dict[str, dict[str, Any]] = {
-    "subset": {"type": "str", "choices": ["core", "poll", "enrolment"], "default": "core"},
+    "gather_subset": {"type": "list", "elements": "str", "default": ["core"], "aliases": ["subset"]},
     "timeout": {"type": "int", "default": 60},
     "hosts": {"type": "list", "elements": "str"},
     "parallel": {"type": "int", "default": 32},

@@ -10,6 +10,7 @@ There is no read of several values at once, and the 64-bit view answers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 from ..domain.facts import Fact
@@ -22,6 +23,9 @@ NAMESPACE = "root/cimv2"
 CLASS = "StdRegProv"
 #: HKEY_LOCAL_MACHINE, as StdRegProv wants it.
 HKLM = "2147483650"
+
+#: Registry types, as EnumValues numbers them.
+SZ, EXPAND_SZ, DWORD = 1, 2, 4
 
 _REFUSALS = {
     5: "access to it is denied",
@@ -39,6 +43,27 @@ def read_dword(session: CimSession, key: str, name: str) -> Fact[int]:
 def read_string(session: CimSession, key: str, name: str) -> Fact[str]:
     """Read a REG_SZ below HKEY_LOCAL_MACHINE."""
     return then(_call(session, "GetStringValue", key, name), lambda row: _given(row.text("sValue")))
+
+
+def read_strings(session: CimSession, key: str, name: str) -> Fact[tuple[str, ...]]:
+    """Read a REG_MULTI_SZ below HKEY_LOCAL_MACHINE."""
+    return then(_call(session, "GetMultiStringValue", key, name), lambda row: _given(row.texts("sValue")))
+
+
+def list_values(session: CimSession, key: str) -> Fact[Mapping[str, int]]:
+    """List the values of a key by name, each with the number of its registry type (:data:`SZ`, :data:`DWORD` ...)."""
+
+    def values(row: Row) -> Fact[Mapping[str, int]]:
+        names, types = row.texts("sNames"), row.texts("Types")
+        if names.is_absent and types.is_absent:
+            return Fact.of({})  # an empty array is left out
+        if names.value is None or types.value is None or len(names.value) != len(types.value):
+            return Fact.unreadable(f"HKLM\\{key}: the names of its values do not fit their types")
+        if not all(kind.isdecimal() for kind in types.value):
+            return Fact.unreadable(f"HKLM\\{key}: the types of its values are not numbers")
+        return Fact.of(dict(zip(names.value, (int(kind) for kind in types.value))))
+
+    return then(_call(session, "EnumValues", key), values)
 
 
 def list_keys(session: CimSession, key: str) -> Fact[tuple[str, ...]]:

@@ -69,9 +69,7 @@ async def test_scopes(azure: ScriptedAzure, open_scripted: OpenSession, scope: A
     assert {key: value for key, value in azure.seen[0].body.items() if key not in ("query", "options")} == sent
 
 
-async def test_very_many_subscriptions_take_several_requests(
-    azure: ScriptedAzure, open_scripted: OpenSession
-) -> None:
+async def test_very_many_subscriptions_take_several_requests(azure: ScriptedAzure, open_scripted: OpenSession) -> None:
     azure.script(page("a"), page("b"))
     many = [f"s{number}" for number in range(MOST_SUBSCRIPTIONS + 1)]
     async with open_scripted() as session:

@@ -171,12 +171,21 @@ class Guest:
             "LastBootUpTime": ("date", "2026-04-16T03:11:20.5Z"),
             "LocalDateTime": ("date", "2026-05-13T01:00:03Z"),
             "OperatingSystemSKU": "407",
+            "SystemDrive": "C:",
             "TotalVisibleMemorySize": "8388608",
         },
-        "Win32_DeviceGuard": {"VirtualizationBasedSecurityStatus": "2"},
+        "Win32_DeviceGuard": {
+            "VirtualizationBasedSecurityStatus": "2",
+            "AvailableSecurityProperties": ["1", "2", "3"],
+            "SecurityServicesRunning": ["2"],
+        },
         "Win32_ComputerSystemProduct": {"UUID": "12345678-9ABC-DEF0-1234-56789ABCDEF0"},
     }
-    KBS = ["KB5082063", "KB5087423", "File 1"]
+    KBS = [
+        {"HotFixID": "KB5082063", "InstalledOn": "4/16/2026"},
+        {"HotFixID": "KB5087423", "InstalledOn": "01dce1f3a1b2c3d4"},
+        {"HotFixID": "File 1", "InstalledOn": None},
+    ]
 
     def send(self, request: Request) -> bytes:
         what, answer = self.answer(request)
@@ -196,11 +205,11 @@ class Guest:
             assert found, request.envelope
             columns, name = found[1].split(","), found[2]
             if name == "Win32_QuickFixEngineering":
-                return name, Wire.enumerated(Wire.fragment({"HotFixID": self.KBS[0]}), "uuid:1", end=False)
+                return name, Wire.enumerated(Wire.fragment(self.KBS[0]), "uuid:1", end=False)
             return name, Wire.enumerated(Wire.fragment({column: self.ROWS[name][column] for column in columns}))
         if action == "Pull":
             self.kb_pages -= 1
-            rows = "".join(Wire.fragment({"HotFixID": kb}) for kb in self.KBS[1:])
+            rows = "".join(Wire.fragment(kb) for kb in self.KBS[1:])
             return "Pull", Wire.pulled(rows, "uuid:1", end=self.kb_pages == 0)
         if action == "Release":
             self.released += 1

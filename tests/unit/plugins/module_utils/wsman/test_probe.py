@@ -5,20 +5,23 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.facts import Fact
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import GuestFacts, guest_from_dict
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import FACTS, GuestFacts, guest_from_dict
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.faults import (
     BadAnswer,
     DeadlinePassed,
     Unreachable,
 )
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.probe import probe
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.subsets import GROUPS
 
+CORE = {"min", *GROUPS["core"]}
+BEYOND_CORE = {one.name for one in fields(GuestFacts) if one.metadata.get("subset", "min") not in CORE}
 NOW = datetime(2026, 5, 13, 1, 0, 0, tzinfo=timezone.utc)
 
 
@@ -41,7 +44,7 @@ def test_a_healthy_guest(windows: Any) -> None:
     """All facts have values, and survive the way through JSON."""
     facts = read(windows())
     assert facts.reachable and facts.why == ""
-    values = {one.name: getattr(facts, one.name).value for one in fields(facts) if isinstance(one.default, Fact)}
+    values = {name: getattr(facts, name).value for name in FACTS if name not in BEYOND_CORE}
     assert values == {
         "caption": "Microsoft Windows Server 2025 Datacenter Azure Edition",
         "computer_name": "WEB-01",
@@ -55,8 +58,13 @@ def test_a_healthy_guest(windows: Any) -> None:
         "hotpatch_package_version": "10.0.26100.1742",
         "hotpatch_table_size": 4096,
         "vbs_status": 2,
+        "security_properties": (1, 2, 3),
+        "security_services_running": (2,),
         "pending_restart": False,
+        "pending_restart_by_keys": False,
+        "pending_restart_by_windows_update": False,
         "kbs": ("KB5082063", "KB5087423"),
+        "kb_dates": {"KB5082063": date(2026, 4, 16), "KB5087423": date(2026, 5, 12)},
         "smbios_uuid": "12345678-9abc-def0-1234-56789abcdef0",
         "free_memory_kb": 5242880,
         "total_memory_kb": 8388608,
@@ -94,8 +102,9 @@ def test_polling_takes_two_round_trips(windows: Any) -> None:
     assert (
         facts.boot_time.known and facts.ubr.value == 32772 and facts.build.value == 26100 and facts.skew_seconds.known
     )
-    for fact in (facts.kbs, facts.caption, facts.pending_restart, facts.hotpatch_package, facts.smbios_uuid):
-        assert fact.is_unreadable and "poll" in fact.why
+    for name in ("kbs", "pending_restart", "hotpatch_package", "smbios_uuid", "services"):
+        fact = getattr(facts, name)
+        assert fact.is_unreadable and "not asked: it takes the subset" in fact.why
 
 
 @pytest.mark.parametrize("trouble", ["rubbish", "slow", "endless"])
@@ -291,7 +300,7 @@ def test_a_guest_that_echoes_the_password(windows: Any, wire: Any) -> None:
     facts = read(guest, redact=lambda text: text.replace(secret, "********"))
     assert facts.hotpatch_package.value == "Hotpatch Enrollment Package"
     shown = str(facts.to_dict()).replace("Hotpatch Enrollment Package", "")
-    assert secret not in shown and shown.count("********") == 4
+    assert secret not in shown and shown.count("********") == 6
 
 
 def test_control_characters_do_not_reach_the_terminal(windows: Any, wire: Any) -> None:
