@@ -10,7 +10,7 @@ kind       fields beside seq, time (emulated, ISO 8601), kind, resource_id
 =========  ==========================================================================================
 request    method, path, query, api_version, principal, status, action, request_id, body (POST, PATCH), fault
 operation  event (started, finished), operation, activity_id, status, started_by, principal, and more
-restart    cause (install, user, fault, platform), activity_id, down_seconds
+restart    cause (install, user, fault, platform, guest), activity_id, down_seconds
 state      what, and the values that changed
 winrm      address, action, resource_uri (written by the guests' listeners)
 =========  ==========================================================================================

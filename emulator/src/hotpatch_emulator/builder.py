@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from hotpatch_emulator import catalogue
+from hotpatch_emulator import catalogue, inside
 from hotpatch_emulator.assertions import AUDIENCE, ApplicationCertificate, FederatedTrust
 from hotpatch_emulator.rbac import Grant, Role, custom_roles
 from hotpatch_emulator.settings import FleetError, Principal, Script, WinrmService, make_secret
@@ -246,6 +246,7 @@ class Builder:
             cpu_percent=int(given.get("cpu_percent", 3)),
             powered_on=power == "running",
             winrm_service=_winrm_service(given),
+            inside=inside.from_fleet(given, name[:15].upper(), self._now),
         )
 
     def _level(self, product: catalogue.Product, level: str, enrolled: bool) -> tuple[int, dict[str, datetime]]:

@@ -120,6 +120,29 @@ _GUEST = _object(
         "free_memory_kb": {"type": "integer", "minimum": 0},
         "total_memory_kb": {"type": "integer", "minimum": 0},
         "cpu_percent": {"type": "integer", "minimum": 0, "maximum": 100},
+        "domain_role": {"type": "integer", "minimum": 0, "maximum": 5},
+        "domain": _TEXT,
+        "cluster_name": _TEXT,
+        "cluster_owner_node": _TEXT,
+        "sql_instances": _TEXTS,
+        "update_policies": {"type": "object", "additionalProperties": {"type": ["string", "integer"]}},
+        "service_start_modes": {"type": "object", "additionalProperties": {"type": "string"}},
+        "update_events": {
+            "type": "array",
+            "items": _object(
+                {"event_id": {"type": "integer"}, "minutes_ago": _NUMBER, "title": _TEXT, "hresult": _TEXT},
+                ["event_id"],
+            ),
+        },
+        "licence_status": {"type": ["integer", "null"], "minimum": 0, "maximum": 6},
+        "licensing_mutex": {"type": ["boolean", "null"]},
+        "licensing_override": {"type": ["integer", "null"]},
+        "extension_versions": {"type": ["array", "null"], "items": {"type": "string", "pattern": r"^\d+(\.\d+)+$"}},
+        "extension_reported_minutes_ago": _NUMBER,
+        "system_drive_bytes": {"type": "integer", "minimum": 0},
+        "system_drive_free_bytes": {"type": "integer", "minimum": 0},
+        "pending_renames": {"type": "integer", "minimum": 0},
+        "secure_boot": _FLAG,
     }
 )
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from hotpatch_emulator.inside import Inside
 from hotpatch_emulator.settings import WinrmService
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Guest:
     down_until: datetime | None = None
     ubr_after_restart: int | None = None
     winrm_service: WinrmService = field(default_factory=WinrmService)
+    inside: Inside = field(default_factory=Inside)
 
     def answers(self, now: datetime) -> bool:
         """Whether WinRM accepts connections: it exists, the machine runs and is not restarting."""
@@ -100,6 +102,8 @@ class Guest:
             self.ubr = max(self.ubr, self.ubr_after_restart)
         self.ubr_after_restart = None
         self.pending_restart = False
+        self.inside.pending_renames = 0
+        self.vbs_status = self.inside.vbs_after_boot(self.vbs_status)
         self.cbs_keys.clear()
         self.wu_keys.clear()
 

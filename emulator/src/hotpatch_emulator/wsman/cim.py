@@ -19,6 +19,7 @@ from hotpatch_emulator.wsman.shapes import WINDOWS, Shape
 
 if TYPE_CHECKING:
     from hotpatch_emulator.state import Guest
+    from hotpatch_emulator.wsman.deeds import Deeds
 
 Value = Union[None, str, bool, int, datetime, "tuple[str | int, ...]"]
 Instance = Mapping[str, Value]
@@ -36,14 +37,18 @@ class Source:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a static method: in parameters by lower-case name, registry keys (lower case) that are closed, and
-    registry values (lower case) that are answered with a return value of their own.
+    """A call of a method: in parameters by lower-case name, registry keys (lower case) that are closed, and registry
+    values (lower case) that are answered with a return value of their own.
+
+    ``deeds`` is what a method may do to the guest; ``reboot`` how it takes being restarted, see faults.REBOOTS.
     """
 
     guest: Guest
     arguments: Mapping[str, list[str]]
     denied_keys: frozenset[str] = frozenset()
     return_values: Mapping[str, int] = field(default_factory=dict)
+    deeds: Deeds | None = None
+    reboot: str = "answers"
 
     def one(self, name: str, default: str) -> str:
         """The value of a parameter that is no array."""

@@ -6,6 +6,8 @@ A behaviour is set as a JSON-like mapping (a fleet file's, or the control port's
 
     {"dialect": "wsman",                        # how WMI errors are worded, see soap_faults.DIALECTS
      "denied_namespaces": ["root/Microsoft/Windows/DeviceGuard"],
+     "missing_namespaces": ["root/Microsoft/Windows/WindowsUpdate"],
+     "reboot": "silent",                        # how it takes Win32_OperatingSystem.Reboot, see REBOOTS
      "denied_keys": ["SYSTEM/CurrentControlSet/Control/DeviceGuard"],  # with all below; ReturnValue 5
      "shape": {"dates": "dmtf"},                # how answers are written, see shapes.SWITCHES; or "omi"
      "return_values": {"UBR": 5},               # what StdRegProv returns for values of that name
@@ -47,6 +49,12 @@ ANSWERS = {
     "forget_session": "HTTP 400 without a body: the security context of a sealed connection is forgotten",
 }
 
+REBOOTS = {
+    "answers": "the answer goes out, then the guest goes down",
+    "silent": "the guest goes down before the answer goes out",
+    "refused": "the account lacks the privilege to shut the system down",
+}
+
 SOAP_TYPE = "application/soap+xml;charset=UTF-8"
 _DRIP_SECONDS = 0.2
 _HANG_SECONDS = 600.0
@@ -70,12 +78,16 @@ class Behaviour:
     times: int | None = None
     shape: Shape = WINDOWS
     return_values: Mapping[str, int] = field(default_factory=dict)
+    missing_namespaces: frozenset[str] = frozenset()
+    reboot: str = "answers"
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Behaviour:
         """Read a behaviour; ValueError says in one sentence what is wrong."""
-        known = {"dialect", "denied_namespaces", "denied_keys", "broken_classes", "slow", "answer", "times"}
-        known |= {"shape", "return_values"}
+        known = {
+            *("dialect", "denied_namespaces", "denied_keys", "broken_classes", "slow", "answer", "times"),
+            *("shape", "return_values", "missing_namespaces", "reboot"),
+        }
         unknown = sorted(set(given) - known)
         if unknown:
             raise ValueError(f"guest fault {unknown[0]!r} is not known; allowed are {', '.join(sorted(known))}")
@@ -84,6 +96,10 @@ class Behaviour:
             raise ValueError(f"guest fault dialect {dialect!r} is not allowed; choose one of {', '.join(DIALECTS)}")
         if answer is not None and answer not in ANSWERS:
             raise ValueError(f"guest fault answer {answer!r} is not allowed; choose one of {', '.join(ANSWERS)}")
+        if given.get("reboot", "answers") not in REBOOTS:
+            raise ValueError(
+                f"guest fault reboot {given['reboot']!r} is not allowed; choose one of {', '.join(REBOOTS)}"
+            )
         times = given.get("times")
         if times is not None and (isinstance(times, bool) or not isinstance(times, int) or times < 1):
             raise ValueError(f"guest fault times {times!r} is not allowed; give a whole number from 1")
@@ -97,6 +113,8 @@ class Behaviour:
             times,
             Shape.parse(given.get("shape", {})),
             {str(name).lower(): int(code) for name, code in dict(given.get("return_values", {})).items()},
+            frozenset(str(name).lower() for name in given.get("missing_namespaces", ())),
+            str(given.get("reboot", "answers")),
         )
 
     def take_answer(self) -> str | None:

@@ -24,6 +24,7 @@ from hotpatch_emulator.wsman.soap_faults import wmi_fault
 
 if TYPE_CHECKING:
     from hotpatch_emulator.state import Guest
+    from hotpatch_emulator.wsman.deeds import Deeds
 
 _NO_CONTEXT = "<n:EnumerationContext></n:EnumerationContext>"
 _NIL = f"{{{names.XSI}}}nil"
@@ -48,7 +49,14 @@ def filter_of(request: Request) -> tuple[str, str] | None:
 class Service:
     """The WinRM service of one guest, for as long as it stays up."""
 
-    def __init__(self, guest: Guest, now: Callable[[], datetime], behaviour: Callable[[], Behaviour]) -> None:
+    def __init__(
+        self,
+        guest: Guest,
+        now: Callable[[], datetime],
+        behaviour: Callable[[], Behaviour],
+        deeds: Deeds | None = None,
+    ) -> None:
+        self._deeds = deeds
         self._guest = guest
         self._now = now
         self._behaviour = behaviour
@@ -62,7 +70,8 @@ class Service:
         namespace, class_name = _split(uri)
         if namespace.lower() in self._behaviour().denied_namespaces:
             raise wmi_fault(names.WBEM_ACCESS_DENIED, namespace, "ConnectServer")
-        if not providers.has_namespace(namespace):
+        missing = namespace.lower() in self._behaviour().missing_namespaces
+        if missing or not providers.has_namespace(self._guest, namespace):
             raise wmi_fault(names.WBEM_INVALID_NAMESPACE, namespace, "ConnectServer", namespace)
         if request.action == names.ENUMERATE:
             return await self._enumerate(request, namespace, class_name)
@@ -179,8 +188,10 @@ class Service:
         behaviour = self._behaviour()
         arguments = _arguments(request, method)
         await self._ready(cim_class, name, request)
-        output = call(Call(self._guest, arguments, behaviour.denied_keys, behaviour.return_values))
-        return Answer(request.action + "Response", cim.method_output(cim_class, name, output, behaviour.shape))
+        made = Call(
+            self._guest, arguments, behaviour.denied_keys, behaviour.return_values, self._deeds, behaviour.reboot
+        )
+        return Answer(request.action + "Response", cim.method_output(cim_class, name, call(made), behaviour.shape))
 
 
 def _split(uri: str) -> tuple[str, str]:

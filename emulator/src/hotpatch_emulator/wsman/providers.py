@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from hotpatch_emulator.wsman import registry
+from hotpatch_emulator.wsman import names, registry, system_classes
 from hotpatch_emulator.wsman.cim import Call, CimClass, Property, Source, Value
 
 if TYPE_CHECKING:
@@ -103,21 +103,21 @@ _COMPUTER_SYSTEM: Mapping[str, Property] = {
     "CreationClassName": "Win32_ComputerSystem",
     "CurrentTimeZone": lambda source: source.guest.utc_offset_minutes,
     "DNSHostName": lambda source: source.guest.computer_name,
-    "Domain": "WORKGROUP",
-    "DomainRole": 2,
+    "Domain": lambda source: source.guest.inside.domain,
+    "DomainRole": lambda source: source.guest.inside.domain_role,
     "HypervisorPresent": True,
     "Manufacturer": "Microsoft Corporation",
     "Model": "Virtual Machine",
     "Name": _host_name,
     "NumberOfLogicalProcessors": 2,
     "NumberOfProcessors": 1,
-    "PartOfDomain": False,
+    "PartOfDomain": lambda source: source.guest.inside.domain_role in (1, 3, 4, 5),
     "Roles": ("LM_Workstation", "LM_Server", "NT", "Server_NT"),
     "Status": "OK",
     "SystemType": "x64-based PC",
     "TotalPhysicalMemory": lambda source: source.guest.total_memory_kb * 1024,
     "UserName": None,
-    "Workgroup": "WORKGROUP",
+    "Workgroup": lambda source: None if source.guest.inside.domain_role in (1, 3, 4, 5) else source.guest.inside.domain,
 }
 
 _PRODUCT: Mapping[str, Property] = {
@@ -153,6 +153,10 @@ def _display_name(source: Source) -> str:
     return _SERVICE_NAMES.get(source.item[0], str(source.item[0]))
 
 
+def _start_mode(source: Source) -> str:
+    return source.guest.inside.service_start_modes.get(source.item[0], "Auto" if _runs(source) else "Manual")
+
+
 _SERVICE: Mapping[str, Property] = {
     "AcceptPause": False,
     "AcceptStop": _runs,
@@ -169,7 +173,7 @@ _SERVICE: Mapping[str, Property] = {
     "PathName": lambda source: rf"C:\Windows\system32\svchost.exe -k netsvcs -p -s {source.item[0]}",
     "ServiceType": "Share Process",
     "Started": _runs,
-    "StartMode": lambda source: "Auto" if _runs(source) else "Manual",
+    "StartMode": _start_mode,
     "StartName": "LocalSystem",
     "State": lambda source: source.item[1],
     "Status": "OK",
@@ -186,7 +190,8 @@ _PROCESSOR: Mapping[str, Property] = {
 }
 
 _DEVICE_GUARD: Mapping[str, Property] = {
-    "AvailableSecurityProperties": (1, 2, 3, 5, 6, 7),
+    # 2 is Secure Boot, 3 protection of DMA; a machine of the first generation has neither.
+    "AvailableSecurityProperties": lambda source: (1, 2, 3, 5, 6, 7) if source.guest.inside.secure_boot else (1, 5),
     "CodeIntegrityPolicyEnforcementStatus": 0,
     "InstanceIdentifier": "4ff40742-2649-41b8-bdd1-e80fad1cce80",
     "RequiredSecurityProperties": lambda source: (1,) if source.guest.vbs_configured else (0,),
@@ -204,8 +209,24 @@ def _pending_reboot(call: Call) -> Mapping[str, Value]:
     return {"PendingReboot": call.guest.pending_restart, "ReturnValue": 0}
 
 
+def _reboot(call: Call) -> Mapping[str, Value]:
+    """Win32_OperatingSystem.Reboot: 0 and down it goes, or the account may not."""
+    if call.reboot == "refused":
+        return {"ReturnValue": names.WBEM_PRIVILEGE_NOT_HELD}
+    if call.deeds is not None:
+        call.deeds.restart(silently=call.reboot == "silent")
+    return {"ReturnValue": 0}
+
+
 CLASSES: tuple[CimClass, ...] = (
-    CimClass(CIMV2, "Win32_OperatingSystem", _OPERATING_SYSTEM, ("Name",), singleton=True),
+    CimClass(
+        CIMV2,
+        "Win32_OperatingSystem",
+        _OPERATING_SYSTEM,
+        ("Name",),
+        singleton=True,
+        methods={"reboot": ("Reboot", _reboot)},
+    ),
     CimClass(
         CIMV2,
         "Win32_QuickFixEngineering",
@@ -229,6 +250,7 @@ CLASSES: tuple[CimClass, ...] = (
         "MSFT_WUSettings",
         methods={"ispendingreboot": ("IsPendingReboot", _pending_reboot)},
     ),
+    *system_classes.CLASSES,
     *registry.CLASSES,
 )
 
@@ -241,5 +263,5 @@ def find(namespace: str, class_name: str) -> CimClass | None:
     return _BY_NAME.get((namespace.lower(), class_name.lower()))
 
 
-def has_namespace(namespace: str) -> bool:
-    return namespace.lower() in _NAMESPACES
+def has_namespace(guest: Guest, namespace: str) -> bool:
+    return namespace.lower() in _NAMESPACES and not system_classes.hidden_from(guest, namespace)

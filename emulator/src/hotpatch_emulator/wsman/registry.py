@@ -1,8 +1,9 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guest's registry and StdRegProv, the WMI class that reads it.
+"""The guest's registry and StdRegProv, the WMI class that reads and writes it.
 
-Keys and values are built from the guest's state for every call, so they are never behind it. StdRegProv tells
+Keys and values are built from the guest's state for every call, so they are never behind it; what clients wrote lies
+over them. A value below a key that does not exist is not set: that key must be created first (inferred). StdRegProv tells
 failures by ReturnValue, never by a fault: 0 done, 1 no such value, 2 no such key, 5 access denied, 6 no such hive,
 0x80041005 the value has another type (Microsoft's StdRegProv reference; winerror.h).
 """
@@ -11,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
+from hotpatch_emulator.inside import Data
 from hotpatch_emulator.state import HOTPATCH_PACKAGE_NAME
 from hotpatch_emulator.wsman import names
 from hotpatch_emulator.wsman.cim import Call, CimClass, Method, Value
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from hotpatch_emulator.state import Guest
 
 SZ, EXPAND_SZ, BINARY, DWORD, MULTI_SZ, QWORD = 1, 2, 3, 4, 7, 11
-Data = Union[str, int, "tuple[str | int, ...]"]
 
 NO_VALUE, NO_KEY, DENIED, NO_HIVE = 1, 2, 5, 6
 HKLM = 0x80000002
@@ -34,6 +35,10 @@ SESSION_MANAGER = r"SYSTEM\CurrentControlSet\Control\Session Manager"
 MEMORY_MANAGEMENT = SESSION_MANAGER + r"\Memory Management"
 DEVICE_GUARD = r"SYSTEM\CurrentControlSet\Control\DeviceGuard"
 COMPONENT_SERVICING = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing"
+POLICIES = r"SOFTWARE\Policies\Microsoft\Windows\WindowsUpdate"
+SUBSCRIPTIONS = CURRENT_VERSION + r"\Subscriptions"
+OVERRIDES = r"SYSTEM\CurrentControlSet\Policies\Microsoft\FeatureManagement\Overrides"
+SQL_INSTANCES = r"SOFTWARE\Microsoft\Microsoft SQL Server\Instance Names\SQL"
 AUTO_UPDATE = r"SOFTWARE\Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update"
 
 
@@ -92,15 +97,37 @@ def local_machine(guest: Guest) -> Key:
     root.set(MEMORY_MANAGEMENT, "ClearPageFileAtShutdown", DWORD, 0)
     if guest.hotpatch_table_size is not None:
         root.set(MEMORY_MANAGEMENT, "HotPatchTableSize", DWORD, guest.hotpatch_table_size)
-    if guest.pending_restart:
-        renames = (r"\??\C:\Windows\WinSxS\Temp\PendingDeletes\0", "")  # an empty target deletes at boot
+    count = max(guest.inside.pending_renames, 1 if guest.pending_restart else 0)
+    if count:
+        # An empty target deletes at boot.
+        renames = tuple(text for number in range(count) for text in (rf"\??\C:\Windows\Temp\{number}.tmp", ""))
         root.set(SESSION_MANAGER, "PendingFileRenameOperations", MULTI_SZ, renames)
     root.key(DEVICE_GUARD)
     if guest.vbs_configured:
         root.set(DEVICE_GUARD, "EnableVirtualizationBasedSecurity", DWORD, 1)
         root.set(DEVICE_GUARD, "RequirePlatformSecurityFeatures", DWORD, 1)
     _servicing(root, guest)
+    _beyond(root, guest)
+    for path, values in guest.inside.written.items():
+        root.key(path).values.update(values)
     return root
+
+
+def _beyond(root: Key, guest: Guest) -> None:
+    """Update policies, licensing and SQL Server."""
+    inside = guest.inside
+    for name, value in inside.update_policies.items():
+        path, _, last = name.rpartition("\\")
+        key = f"{POLICIES}\\{path}" if path else POLICIES
+        root.set(key, last, DWORD if isinstance(value, int) else SZ, value)
+    if inside.licensing_mutex is not None:
+        root.key(SUBSCRIPTIONS)
+    if inside.licensing_mutex:
+        root.set(SUBSCRIPTIONS, "DeviceLicensingServiceCommandMutex", DWORD, 1)
+    if inside.licensing_override is not None:
+        root.set(OVERRIDES, "4264695439", DWORD, inside.licensing_override)
+    for name in inside.sql_instances:
+        root.set(SQL_INSTANCES, name, SZ, f"MSSQL16.{name}")
 
 
 def _servicing(root: Key, guest: Guest) -> None:
@@ -163,6 +190,33 @@ def _enum_values(call: Call) -> Mapping[str, Value]:
     }
 
 
+def _writer(kind: int, parameter: str, default: str) -> Method:
+    """A Set...Value method for one registry type."""
+
+    def write(call: Call) -> Mapping[str, Value]:
+        key, code = _open(call)
+        if key is None:
+            return {"ReturnValue": code}
+        text = call.one(parameter, default)
+        if kind == DWORD and not (text.isdecimal() and int(text) < 2**32):
+            raise wmi_fault(names.WBEM_INVALID_PARAMETER, "root/cimv2", "ExecMethod", f"{parameter} {text}")
+        if call.deeds is not None:
+            data: Data = int(text) if kind == DWORD else text
+            call.deeds.write_value(call.one("sSubKeyName", ""), call.one("sValueName", ""), kind, data)
+        return {"ReturnValue": 0}
+
+    return write
+
+
+def _create_key(call: Call) -> Mapping[str, Value]:
+    key, code = _open(call)
+    if code in (DENIED, NO_HIVE) and key is None:
+        return {"ReturnValue": code}
+    if call.deeds is not None:
+        call.deeds.create_key(call.one("sSubKeyName", ""))
+    return {"ReturnValue": 0}
+
+
 def _open(call: Call) -> tuple[Key | None, int]:
     """The key that the arguments name, or None and the ReturnValue that says why not."""
     hive_text = call.one("hDefKey", str(HKLM))
@@ -186,6 +240,9 @@ _METHODS = {
     "GetExpandedStringValue": _reader(EXPAND_SZ, "sValue"),
     "GetMultiStringValue": _reader(MULTI_SZ, "sValue"),
     "GetBinaryValue": _reader(BINARY, "uValue"),
+    "SetDWORDValue": _writer(DWORD, "uValue", "3"),  # 3 is the MOF's own default
+    "SetStringValue": _writer(SZ, "sValue", "hello"),
+    "CreateKey": _create_key,
     "EnumKey": _enum_key,
     "EnumValues": _enum_values,
 }

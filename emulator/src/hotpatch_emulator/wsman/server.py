@@ -25,6 +25,7 @@ from hotpatch_emulator.clock import EmulatedClock
 from hotpatch_emulator.state import Fleet
 from hotpatch_emulator.wsman import envelope, kerberos, names, sealing
 from hotpatch_emulator.wsman.auth import Connection, Outcome
+from hotpatch_emulator.wsman.deeds import Deeds
 from hotpatch_emulator.wsman.envelope import Request
 from hotpatch_emulator.wsman.faults import SOAP_TYPE, GuestFaults, reset, spoil, spoil_content
 from hotpatch_emulator.wsman.ntlm import NegotiateError
@@ -61,7 +62,9 @@ class GuestListeners:
         self._audit = audit
         self._before_answer = before_answer or (lambda: None)
         self._stations = {
-            machine.guest.address: Station(machine, ca, clock, self.faults) for machine in fleet if machine.guest.winrm
+            machine.guest.address: Station(machine, ca, clock, self.faults, Deeds(machine, fleet, audit, clock))
+            for machine in fleet
+            if machine.guest.winrm
         }
         application = web.Application(client_max_size=names.MAX_ENVELOPE_BYTES + _SEAL_BYTES)
         application.router.add_route("*", "/{path:.*}", self._handle)

@@ -13,6 +13,7 @@ import trustme
 from hotpatch_emulator.clock import EmulatedClock
 from hotpatch_emulator.state import Guest, VirtualMachine
 from hotpatch_emulator.wsman import auth, certificates
+from hotpatch_emulator.wsman.deeds import Deeds
 from hotpatch_emulator.wsman.faults import Behaviour, GuestFaults
 from hotpatch_emulator.wsman.operations import Service
 
@@ -20,9 +21,12 @@ from hotpatch_emulator.wsman.operations import Service
 class Station:
     """One guest's listener: its certificate, its connections, and its service since the last boot."""
 
-    def __init__(self, machine: VirtualMachine, ca: trustme.CA, clock: EmulatedClock, faults: GuestFaults) -> None:
+    def __init__(
+        self, machine: VirtualMachine, ca: trustme.CA, clock: EmulatedClock, faults: GuestFaults, deeds: Deeds
+    ) -> None:
         self.machine = machine
-        self.service = Service(machine.guest, clock.now, self.behaviour)
+        self.service = Service(machine.guest, clock.now, self.behaviour, deeds)
+        self._deeds = deeds
         self._ca = ca
         self._clock = clock
         self._faults = faults
@@ -43,7 +47,7 @@ class Station:
         up = self.guest.answers(self._clock.now())
         if self.guest.booted_at != self._boot:
             self._boot = self.guest.booted_at
-            self.service = Service(self.guest, self._clock.now, self.behaviour)
+            self.service = Service(self.guest, self._clock.now, self.behaviour, self._deeds)
             self.drop()
         elif not up:
             self.drop()
