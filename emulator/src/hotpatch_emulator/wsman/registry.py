@@ -3,9 +3,9 @@
 """The guest's registry and StdRegProv, the WMI class that reads and writes it.
 
 Keys and values are built from the guest's state for every call, so they are never behind it; what clients wrote lies
-over them. A value below a key that does not exist is not set: that key must be created first (inferred). StdRegProv tells
-failures by ReturnValue, never by a fault: 0 done, 1 no such value, 2 no such key, 5 access denied, 6 no such hive,
-0x80041005 the value has another type (Microsoft's StdRegProv reference; winerror.h).
+over them. A value below a key that does not exist is not set: that key must be created first (inferred).
+StdRegProv tells failures by ReturnValue, never by a fault: 0 done, 1 no such value, 2 no such key, 5 access denied,
+6 no such hive, 0x80041005 the value has another type (Microsoft's StdRegProv reference; winerror.h).
 """
 
 from __future__ import annotations
