@@ -1,6 +1,10 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proof inside the guest, without an earlier snapshot: the right machine, patched, and not restarted."""
+"""Proof inside the guest, without an earlier snapshot: the right machine, patched, and not restarted.
+
+An earlier reading, where there is one, adds sentences to the evidence. It never changes what is proven: it may be of
+another machine, or of long ago.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +44,7 @@ def prove(
     release: Fact[Release],
     vm_id: str | None,
     tolerance_seconds: float = TOLERANCE_SECONDS,
+    before: GuestFacts | None = None,
 ) -> Proof:
     """Return what the guest proves about an installation.
 
@@ -47,12 +52,33 @@ def prove(
     :param release: the release it should now be at.
     :param vm_id: ARM's vmId.
     :param tolerance_seconds: a boot this close to the start is too close to call.
+    :param before: an earlier reading of the guest, for the evidence alone.
     """
     restarted = restarted_since(guest, install_start, tolerance_seconds)
     patched = at_release(guest, release)
     right = same_machine(guest, vm_id)
     facts = (("right guest", right), ("patched", patched), ("restarted", restarted))
-    return Proof(restarted, patched, right, tuple(f"{name}: {_sentence(fact)}" for name, fact in facts))
+    evidence = tuple(f"{name}: {_sentence(fact)}" for name, fact in facts)
+    return Proof(restarted, patched, right, (*evidence, *_compared(before, guest, tolerance_seconds)))
+
+
+def _compared(before: GuestFacts | None, after: GuestFacts, tolerance_seconds: float) -> tuple[str, ...]:
+    """What an earlier reading shows beside a later one, in sentences."""
+    if before is None or not (before.reachable and after.reachable):
+        return ()
+    found = [f"compared with the reading of {to_iso(before.read_at)}"]
+    levels = [None if fact.ubr.value is None else f"{fact.build.value}.{fact.ubr.value}" for fact in (before, after)]
+    if None not in levels:
+        found.append(f"build {levels[0]}, now {levels[1]}" if levels[0] != levels[1] else f"still build {levels[0]}")
+    if before.kbs.value is not None and after.kbs.value is not None:
+        new = sorted(set(after.kbs.value) - set(before.kbs.value))
+        found.append(f"new updates {', '.join(new)}" if new else "no new update is listed")
+    boots = [boot_time_corrected(fact).value for fact in (before, after)]
+    if boots[0] is not None and boots[1] is not None:
+        apart = abs((boots[1] - boots[0]).total_seconds())
+        same = "the same boot" if apart <= tolerance_seconds else f"another boot, that of {to_iso(boots[1])}"
+        found.append(same)
+    return ("; ".join(found),)
 
 
 def boot_time_corrected(guest: GuestFacts) -> Fact[datetime]:

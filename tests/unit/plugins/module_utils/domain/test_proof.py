@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import uuid
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies
 
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.eligibility import Eligibility
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.enrolment import Enrolment
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.facts import Fact
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import unreachable_guest
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.proof import prove
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.releases import Release
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.releases import CALENDAR, Release
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.track import track
 
-from .builders import ABSENT, MAY, NOW, UNREAD, VM_ID, VM_ID_SWAPPED, at, guest, known
+from .builders import ABSENT, MAY, NOW, UNREAD, VM_ID, VM_ID_SWAPPED, at, guest, known, machine
 
 START = at(0)
 LATER: dict[str, Any] = {"read_at": at(30), "local_time": at(30)}
@@ -122,6 +127,97 @@ def test_evidence_reads_well() -> None:
         "restarted: no, booted 2026-04-22T01:00:00Z, installation began 2026-05-13T01:00:00Z",
     )
     assert json.loads(json.dumps(proof.to_dict()))["restarted"]["value"] is False
+
+
+BEFORE = guest(kbs=("KB5082063",))
+
+
+@pytest.mark.parametrize(
+    ("before", "changes", "expected"),
+    [
+        (None, {}, ()),
+        (unreachable_guest("refused", NOW), {}, ()),
+        (BEFORE, {"reachable": False, "why": "refused"}, ()),
+        (
+            BEFORE,
+            {"kbs": ("KB5082063", "KB5087423"), "ubr": 32772},
+            "build 26100.32690, now 26100.32772; new updates KB5087423; the same boot",
+        ),
+        (BEFORE, {"kbs": ("KB5082063",)}, "still build 26100.32690; no new update is listed; the same boot"),
+        (
+            BEFORE,
+            {"kbs": UNREAD, "boot_time": at(10)},
+            "still build 26100.32690; another boot, that of 2026-05-13T01:10",
+        ),
+        (BEFORE, {"kbs": UNREAD, "ubr": UNREAD, "boot_time": UNREAD}, "compared with the reading of 2026-05-13T01:00"),
+    ],
+)
+def test_an_earlier_reading_is_evidence_only(before: Any, changes: dict[str, Any], expected: Any) -> None:
+    """It adds a sentence; what is proven stays the same."""
+    inside = guest(**{**LATER, **changes})
+    alone = prove(inside, START, Fact.of(MAY), VM_ID)
+    found = prove(inside, START, Fact.of(MAY), VM_ID, before=before)
+    assert (found.restarted, found.patched, found.right_guest) == (alone.restarted, alone.patched, alone.right_guest)
+    added = found.evidence[len(alone.evidence) :]
+    assert added == expected if expected == () else expected in added[0]
+
+
+# Properties that hold whatever a guest says.
+
+SECONDS = strategies.integers(-(10**8), 10**8)
+SKEW = strategies.floats(-(10**7), 10**7, allow_nan=False)
+
+
+@given(boot=SECONDS, skew=SKEW)
+def test_skew_never_changes_the_answer(boot: int, skew: float) -> None:
+    """A guest's clock may be wrong by months: what its boot time means does not depend on it."""
+    true_boot = START + timedelta(seconds=min(boot, 29 * 60))
+    off = timedelta(seconds=skew)
+    right = prove(guest(**LATER, boot_time=true_boot), START, Fact.of(MAY), VM_ID).restarted
+    wrong = prove(
+        guest(read_at=at(30), local_time=at(30) + off, boot_time=true_boot + off, skew_seconds=skew),
+        START,
+        Fact.of(MAY),
+        VM_ID,
+    ).restarted
+    apart = abs((true_boot - START).total_seconds())
+    if abs(apart - 120) > 0.001:  # microseconds round
+        assert answer(right) == answer(wrong)
+    assert answer(right) == ("unreadable" if apart <= 120 else true_boot > START)
+
+
+@given(one=strategies.uuids(), two=strategies.uuids(), swap=strategies.booleans(), upper=strategies.booleans())
+def test_either_byte_order_is_the_same_machine(one: uuid.UUID, two: uuid.UUID, swap: bool, upper: bool) -> None:
+    """And nobody else's is."""
+    shown = str(uuid.UUID(bytes=one.bytes_le) if swap else one)
+    inside = guest(**LATER, smbios_uuid=shown.upper() if upper else shown)
+    if one.int not in (0, 2**128 - 1):
+        assert prove(inside, START, Fact.of(MAY), str(one)).right_guest.value is True
+    if two.bytes not in (one.bytes, one.bytes_le):
+        assert prove(inside, START, Fact.of(MAY), str(two)).right_guest.value is not True
+
+
+@given(
+    ubr=strategies.integers(0, 40000), kbs=strategies.sets(strategies.sampled_from(["KB5082063", "KB5087423", "KB9"]))
+)
+def test_patched_is_the_kb_or_the_build(ubr: int, kbs: set[str]) -> None:
+    """Nothing else makes a machine patched, and nothing takes it back."""
+    found = prove(guest(**LATER, ubr=ubr, kbs=tuple(sorted(kbs))), START, Fact.of(MAY), VM_ID).patched
+    assert found.value is ("KB5087423" in kbs or ubr >= 32772)
+
+
+@given(ubr=strategies.integers(0, 40000))
+def test_a_build_alone_never_tells_which_of_two_updates_it_is(ubr: int) -> None:
+    """26100.6905 is one update that left the track and one that did not; without the list nobody says "on track"."""
+    inside = guest(**LATER, ubr=ubr, kbs=UNREAD)
+    enrolled, fit = Enrolment("enrolled"), Eligibility("eligible")
+    october = known("ws2025", "KB5070893")
+    where = track(machine(), enrolled, fit, inside, Fact.of(october))
+    if where.name == "on_track":
+        same = [item for item in CALENDAR.of("ws2025") if item.ubr == ubr]
+        assert all(item.keeps_track for item in same)
+    if ubr == 6905:
+        assert where.name == "unknown"
 
 
 def test_a_silent_guest_proves_nothing() -> None:
