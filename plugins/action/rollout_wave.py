@@ -146,9 +146,14 @@ class ActionModule(RolloutAction):
             for row in rows
         ]
         self.say(["", *rollout_report.columns(("MACHINE", "STATE", "RESTARTED", "TRACK", "REASON"), table), ""])
+        self.say(rollout_verify.advice(rows))
         current = sum(row["state"] == rollout_verify.AT_RELEASE for row in rows)
-        msg = f"{current} of {len(options['hosts'])} machines are at the current release."
-        return {"changed": False, "machines": rows, "current": current, "msg": msg}
+        able = sum(row["ready"] for row in rows)
+        msg = (
+            f"{current} of {len(options['hosts'])} machines are at the current release, "
+            f"{able} are ready to be hotpatched."
+        )
+        return {"changed": False, "machines": rows, "current": current, "ready": able, "msg": msg}
 
     def _machines(self, options: dict[str, Any]) -> dict[str, Machine]:
         return machines_by_key(options["machines"].get("machines") or [])

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from ..domain.diagnosis import diagnose, ready
 from ..domain.eligibility import eligibility
 from ..domain.enrolment import enrolment
 from ..domain.guest import GuestFacts
@@ -17,6 +18,7 @@ from ..domain.timestamps import to_iso
 from ..domain.track import track
 from ..domain.verdicts import preflight_verdict
 from .rollout_releases import Releases
+from .rollout_report import printable
 
 AT_RELEASE = "at_release"
 
@@ -28,7 +30,8 @@ def verify(
 
     ``state`` is ``at_release``, or the reason why a rollout would not start it (``restart_pending``, ``stopped`` ...),
     or ``outstanding`` when nothing stands against it. ``restarted`` tells whether the guest booted since Azure's last
-    installation; null where that cannot be known.
+    installation; null where that cannot be known. ``ready`` tells whether the machine can be hotpatched, and
+    ``findings`` what stands against it with the next step, see :class:`..domain.diagnosis.Finding`.
     """
     release = releases.of(machine)
     fit, enrolled = eligibility(machine, overrides), enrolment(machine, guest, overrides)
@@ -46,6 +49,8 @@ def verify(
         "right_guest": None,
         "evidence": [],
     }
+    findings = diagnose(machine, guest, fit, enrolled, where)
+    result["ready"], result["findings"] = ready(findings), [finding.to_dict() for finding in findings]
     if guest is not None and guest.reachable:
         proof = prove(guest, last.start_time if last else None, release, machine.vm_id)
         result["patched"], result["restarted"] = proof.patched.value, proof.restarted.value
@@ -63,3 +68,17 @@ def verify(
     else:
         result["state"], result["reason"] = verdict.reason_code, verdict.reason
     return result
+
+
+def advice(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The findings of all machines as lines for people: what was found, then what to do and who says so."""
+    lines = []
+    for row in rows:
+        if row["findings"]:
+            state = "could be hotpatched, but have a look" if row["ready"] else "is not ready to be hotpatched"
+            lines.append(f"{printable(row['host'])} {state}:")
+        for place, finding in enumerate(row["findings"], start=1):
+            mark = " [inferred]" if finding["inferred"] else ""
+            lines.append(f"  {place}. {finding['code']}: {printable(finding['text'])}{mark}")
+            lines.append(f"     next: {printable(finding['next_step'])} ({finding['source']})")
+    return lines
