@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.preparing import Wishes, prepare_guest
 
-from .emulated_guests import SECONDS, Guests, read_options
+from .emulated_guests import SECONDS, Guests
 
 VBS_OFF = {"vbs_configured": False, "vbs_status": 0}
 DOCUMENT = {
@@ -67,15 +67,8 @@ def guests(tmp_path: Path) -> Iterator[Guests]:
 
 def act(guests: Guests, name: str = "bare01", **wishes: Any) -> dict[str, Any]:
     guest = guests.state(name)
-    values = {
-        "port": 5986,
-        "remote_addr": guest.address,
-        "remote_user": guest.username,
-        "remote_password": guest.password,
-        "_extras": {"ansible_winrm_ca_trust_path": str(guests.ca), "ansible_winrm_proxy": None},
-    }
     given = {"timeout": SECONDS, "restart_timeout": 300, **wishes}
-    result = prepare_guest(read_options(values.get), Following(guests.clock), Wishes(**given))
+    result = prepare_guest(guests.options(name), Following(guests.clock), Wishes(**given))
     assert guest.password not in str(result)
     return result
 
@@ -109,7 +102,7 @@ def test_check_mode_writes_nothing(guests: Guests) -> None:
 @pytest.mark.parametrize("reboot", ["answers", "silent"])
 def test_a_restart_by_explicit_word(guests: Guests, reboot: str) -> None:
     """Asked for once, also when the answer is lost; afterwards it runs, and nothing is left to do."""
-    guests.behave(reboot=reboot)
+    guests.behave_first(reboot=reboot)
     result = act(guests, restart=True)
     assert "failed" not in result, result["msg"]
     assert (result["restarted"], result["restart_needed"], result["vbs_running"]) == (True, False, True)
@@ -129,7 +122,7 @@ def test_a_run_that_was_cut_off_before_its_restart(guests: Guests) -> None:
 
 def test_a_refused_restart_is_a_failure(guests: Guests) -> None:
     """The account may not: nothing waits for a boot that will not come."""
-    guests.behave(reboot="refused")
+    guests.behave_first(reboot="refused")
     result = act(guests, restart=True)
     assert result["failed"] and "right to shut it down" in result["msg"]
     assert result["restarted"] is False and result["changed"] is True and guests.lines("restart") == []
@@ -171,7 +164,7 @@ def test_another_machine_is_neither_written_to_nor_restarted(guests: Guests) -> 
     ],
 )
 def test_what_cannot_be_read_is_not_written_over(guests: Guests, behaviour: dict[str, Any], why: str) -> None:
-    guests.behave(**behaviour)
+    guests.behave_first(**behaviour)
     result = act(guests, restart=True)
     assert result["failed"] and why in result["msg"] and result["changed"] is False
     assert written(guests) == [] and guests.lines("restart") == []
