@@ -28,7 +28,7 @@ options:
     description:
       - Which facts to read, as C(gather_subset) of M(ansible.builtin.setup). Names add their subset, a name behind an
         exclamation mark leaves it out wherever it stands, and exclusions alone are taken from V(all).
-      - V(min) is always read, in 2 requests; V(poll) is its name for loops that wait for a change, and V(!all) means it.
+      - V(min) is always read, in 2 requests; V(poll) is its name for loops that wait, and V(!all) means the same.
       - V(core) is V(enrolment), V(restart), V(identity) and V(updates), with V(min) in at most 12 requests.
       - V(enrolment) (4 requests) reads whether hotpatching is effective, V(restart) (3) whether a restart is pending,
         V(identity) (1) the UUID of the machine, V(updates) (2) the installed updates.

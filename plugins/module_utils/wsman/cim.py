@@ -162,10 +162,6 @@ class CimSession:
         self._whole_rows = False
         self.round_trips = 0
 
-    def grant(self, round_trips: int) -> None:
-        """Allow so many round trips more."""
-        self._max_round_trips += round_trips
-
     @property
     def remaining(self) -> int:
         """How many round trips may still be made."""
