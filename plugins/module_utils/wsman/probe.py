@@ -81,7 +81,7 @@ def probe(
     :param redact: is applied to every text that the guest may have chosen freely, reasons among them.
     """
     chosen = subsets.resolve(gather_subset)
-    # One budget for all: a dialect that needs more trips for the first reads takes them from the last, least urgent ones.
+    # One budget for all: a dialect that needs more trips for the first reads takes them from the last and least urgent.
     session = CimSession(sender, sum(subsets.TRIPS[name] for name in chosen))
     before = clock.now()
     notes = Notes(session, before)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ class Following:
         return self.slept
 
     def sleep(self, seconds: float) -> None:
+        # The guest goes down in real time, a moment after it has answered.
+        time.sleep(0.2)
         self.slept += seconds
         self._clock.advance(seconds)
 
