@@ -101,7 +101,7 @@ EXAMPLES = r"""
 RETURN = r"""
 changes:
   description: The values that differed, in the order in which they were written.
-  returned: when the guest answered or not, empty if nothing differed
+  returned: always, empty if nothing differed
   type: list
   elements: dict
   sample:
