@@ -121,3 +121,30 @@ def test_whom_nobody_knows_is_left_alone(
     assert code != 0 and "Nothing was changed" in output, output
     lines = running.audit()
     assert written(lines) == [] and by(lines, "restart") == []
+
+
+def test_hosts_over_ssh_are_claimed_and_counted(
+    start_emulator: StartEmulator, rollout_over: RolloutOver, tmp_path: Path
+) -> None:
+    """With hotpatch_proof azure no guest is asked and nobody fails: the verdict is claimed, never patched."""
+    fleet = tmp_path / "fleet.yml"
+    document = {
+        "now": "2026-05-13T01:00:00Z",
+        "speed": 300,
+        "seed": 5,
+        "switches": {"platform_patches_by_itself": False, "patch_status_lag_minutes": [0, 0]},
+        "machines": [{"name": "web", "count": 2, "product": "ws2025"}],
+    }
+    fleet.write_text(yaml.safe_dump(document), encoding="utf-8")
+    running = start_emulator(fleet)
+    inventory = running.inventory.read_text(encoding="utf-8")
+    assert "ansible_connection: winrm" in inventory
+    by_ssh = inventory.replace("ansible_connection: winrm", "ansible_connection: ssh")
+    running.inventory.write_text(by_ssh, encoding="utf-8")
+    rolling = rollout_over(running, hotpatch_proof="azure")
+    code, output = rolling.run(tmp_path / "run.log")
+    assert code == 0, output
+    report = rolling.report()
+    assert {machine["verdict"] for machine in report["machines"]} == {"claimed"}
+    assert report["counts"] == {"claimed": 2} and "2 claimed" in output
+    assert by(running.audit(), "winrm") == []
