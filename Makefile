@@ -5,10 +5,10 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearsal rehearsal-stop test lint unit foreign-az foreign-read benchmark docs clean
+.PHONY: help rehearsal rehearsal-stop test lint unit foreign-az foreign-read benchmark benchmark-guests docs clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 rehearsal: ## roll a release out over sixty machines of the embedded Azure; again: nothing changes
 	@$(PYTHON) tools/rehearsal.py run
@@ -30,6 +30,9 @@ foreign-read: ## let azure.azcollection and every azure-mgmt-compute from 33 rea
 
 benchmark: ## 1,000 machines against the offline optimum; PEERS=1: az and azure.azcollection beside it
 	@$(PYTHON) tools/benchmark.py
+
+benchmark-guests: ## 200 guests read by guest_info against a bare pywinrm loop of the same requests
+	@$(PYTHON) benchmarks/guests.py
 
 foreign-az: ## let the az CLI judge the embedded Azure (installs azure-cli under .build/)
 	@$(PYTHON) tools/foreign_az.py

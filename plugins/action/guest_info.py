@@ -68,6 +68,6 @@ class ActionModule(ActionBase):
     def _read_many(self, options: dict[str, Any], subset: str, task_vars: dict[str, Any]) -> dict[str, Any]:
         guests = read_guests(options["hosts"], task_vars, subset, options["timeout"], options["parallel"], action=self)
         return {
-            "guests": {host: guest.to_dict() for host, guest in guests.items()},
+            "guests": {host: guest.to_short_dict() for host, guest in guests.items()},
             "unreachable_hosts": {host: guest.why for host, guest in guests.items() if not guest.reachable},
         }

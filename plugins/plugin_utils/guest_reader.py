@@ -57,7 +57,7 @@ def read_guests(
     """Read the guests of inventory *hosts* beside each other, and return one reading for each, in the given order.
 
     :param task_vars: the action's own; its ``hostvars`` are used where *action* is not given.
-    :param subsets: what to read, as option ``subset`` of ``guest_info``.
+    :param subsets: what to read, as option ``gather_subset`` of ``guest_info``.
     :param deadline_seconds: real seconds after which the reading ends, whatever the guests do. A guest that hangs takes
         no more than its share of them.
     :param parallel: guests asked at the same time.

@@ -71,7 +71,7 @@ def test_a_campaign_and_another(start_emulator: StartEmulator, rollout_over: Rol
     assert dict(ROW.findall(output)) == expected(), output
     assert len(check.writes(running.audit())) == 8
     assert [line for line in running.audit() if line["kind"] == "restart"] == []
-    # Six requests a look at most, and nobody is looked at who need not be.
+    # Nobody is looked at who need not be.
     asked = {line["resource_id"].rpartition("/")[2] for line in running.audit() if line["kind"] == "winrm"}
     assert asked.isdisjoint({"scheduled", "oldimage", "scaled", "agentless", "unready", "asleep"})
 

@@ -23,7 +23,7 @@ from ansible_runs import BIN, FLEETS, environment
 
 WRONG = "N0t-the-one{{"
 VAULT_PASSWORD = "0pen-Sesame"
-READABLE = ("plain01", "sealed01", "vault01", "lazy01", "cert01")
+READABLE = ("plain01", "sealed01", "vault01", "lazy01", "cert01", "psrp01")
 REASONS = {
     "mute01": "Connection refused",
     "wrong01": "refused the credentials",
@@ -108,7 +108,8 @@ def inventory_of(running: emulator_process.Emulator, folder: Path) -> str:
     hosts["ssh01"]["ansible_connection"] = "ssh"
     hosts["undefined01"]["ansible_user"] = "{{ nowhere }}"
     hosts["untrusted01"].update(own_trust=certifi.where(), ansible_port="{{ 5900 + 86 }}")
-    for name in ("plain01", "sealed01", "mute01", "undefined01", "untrusted01"):
+    hosts["psrp01"].update(ansible_connection="ansible.builtin.psrp", ansible_psrp_ca_cert=running.endpoints["ca"])
+    for name in ("plain01", "sealed01", "psrp01", "mute01", "undefined01", "untrusted01"):
         hosts[name]["ansible_winrm_password"] = "{{ machine_credential }}"
     (folder / "inventory.yml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     (folder / "host_vars").mkdir()

@@ -302,7 +302,7 @@ def _merge(defaults: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, An
 
 
 def _winrm_service(given: Mapping[str, Any]) -> WinrmService:
-    names = ("https_listener", "http_listener", "allow_unencrypted", "cbt_hardening")
+    names = ("https_listener", "http_listener", "allow_unencrypted", "cbt_hardening", "certificate_name")
     return WinrmService(
         authentication=tuple(given.get("authentication", ("basic",))),
         **{name: given[name] for name in names if name in given},

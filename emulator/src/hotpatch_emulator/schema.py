@@ -100,6 +100,7 @@ _GUEST = _object(
         "http_listener": _FLAG,
         "allow_unencrypted": _FLAG,
         "cbt_hardening": {"enum": ["none", "relaxed", "strict"]},
+        "certificate_name": _TEXT,
         "level": {"enum": ["baseline", "current", "behind", "off_track"]},
         "ubr": {"type": "integer", "minimum": 1},
         "kbs": {"type": "array", "items": {"type": "string", "pattern": "^KB[0-9]+$"}},

@@ -89,7 +89,7 @@ class WinrmService:
     """How a guest's WinRM service is configured (winrm/config/service and its listeners).
 
     ``authentication`` names basic, ntlm and kerberos (both Negotiate) and certificate, first the one that the inventory
-    uses.
+    uses. ``certificate_name`` is what the listener's certificate is for, None for the guest's own address.
     """
 
     authentication: tuple[str, ...] = ("basic",)
@@ -97,6 +97,7 @@ class WinrmService:
     http_listener: bool = False
     allow_unencrypted: bool = False
     cbt_hardening: str = "relaxed"
+    certificate_name: str | None = None
 
 
 @dataclass(frozen=True)

@@ -225,7 +225,10 @@ def test_endless_pulls(guests: Guests, client: Client) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"anser": "hang"}, {"answer": "nonsense"}, {"dialect": "cobol"}, {"times": 0}, {"times": True}, {"times": "two"}],
+    [
+        *({"anser": "hang"}, {"answer": "nonsense"}, {"dialect": "cobol"}, {"times": 0}, {"times": True}),
+        *({"times": "two"}, {"shape": {"dates": "roman"}}, {"shape": "cobol"}),
+    ],
 )
 def test_a_behaviour_that_does_not_exist_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="allowed"):

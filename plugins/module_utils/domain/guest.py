@@ -150,6 +150,18 @@ class GuestFacts:
         """Return plain JSON in snake_case; facts as ``{"state", "value", "why"}``."""
         return fields_to_plain(self)
 
+    def to_short_dict(self) -> dict[str, Any]:
+        """Return the same without facts that nobody asked about, and without any of a guest that did not answer.
+
+        :func:`guest_from_dict` reads both forms alike; this one is for results that hold many guests.
+        """
+        known = {one.name: one.default for one in fields(self) if "subset" in one.metadata}
+        return {
+            name: value
+            for name, value in self.to_dict().items()
+            if name not in known or (self.reachable and getattr(self, name) != known[name])
+        }
+
 
 FACTS: tuple[str, ...] = tuple(one.name for one in fields(GuestFacts) if "subset" in one.metadata)
 """Names of all facts, in order."""
@@ -161,8 +173,9 @@ INFERRED: frozenset[str] = frozenset(
 
 
 def guest_from_dict(raw: Mapping[str, Any]) -> GuestFacts:
-    """Return the reading that :meth:`GuestFacts.to_dict` wrote; ValueError when it is not one."""
-    return from_plain(GuestFacts, raw)
+    """Return the reading that :meth:`GuestFacts.to_dict` or ``to_short_dict`` wrote; ValueError when it is not one."""
+    found = from_plain(GuestFacts, raw)
+    return found if found.reachable else unreachable_guest(found.why, found.read_at, found.round_trips)
 
 
 def unreachable_guest(why: str, read_at: datetime, round_trips: int = 0) -> GuestFacts:

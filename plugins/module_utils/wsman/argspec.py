@@ -1,6 +1,6 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of ``guest_info``, for the action that does the work and the module that documents it."""
+"""The options of the tasks that talk to guests, for the action that does the work and the module that documents it."""
 
 from __future__ import annotations
 
@@ -11,4 +11,12 @@ GUEST_INFO: dict[str, dict[str, Any]] = {
     "timeout": {"type": "int", "default": 60},
     "hosts": {"type": "list", "elements": "str"},
     "parallel": {"type": "int", "default": 32},
+}
+
+GUEST_PREREQUISITES: dict[str, dict[str, Any]] = {
+    "restart": {"type": "bool", "default": False},
+    "restart_timeout": {"type": "int", "default": 900},
+    "iso_enrolment": {"type": "bool", "default": False},
+    "vm_id": {"type": "str"},
+    "timeout": {"type": "int", "default": 60},
 }

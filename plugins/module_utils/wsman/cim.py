@@ -18,7 +18,7 @@ from xml.etree.ElementTree import Element
 from ..domain.facts import Fact
 from ..domain.timestamps import parse_timestamp
 from . import envelope
-from .faults import BadAnswer, BudgetSpent, Unreachable, WsmanError, printable
+from .faults import BadAnswer, BudgetSpent, Unreachable, WsmanError, WsmanFault, printable
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -30,6 +30,7 @@ MAX_ROWS = 5000
 #: After so many requests without any answer, one after the other, the guest is not asked any more.
 MAX_SILENCES = 2
 
+_PROJECTION = re.compile(r"^SELECT [\w,]+ FROM\b")
 _DMTF = re.compile(r"(\d{14})(?:\.(\d{1,6})\d*)?([+-])(\d{3})")
 
 
@@ -158,11 +159,8 @@ class CimSession:
         self._max_round_trips = max_round_trips
         self._left_open: list[tuple[str, str]] = []
         self._silences = 0
+        self._whole_rows = False
         self.round_trips = 0
-
-    def grant(self, round_trips: int) -> None:
-        """Allow so many round trips more."""
-        self._max_round_trips += round_trips
 
     @property
     def remaining(self) -> int:
@@ -185,7 +183,7 @@ class CimSession:
 
     def _rows(self, namespace: str, wql: str, only_first: bool) -> list[Row]:
         address = self._sender.address
-        page = self._page(envelope.enumerate_request(address, namespace, wql))
+        page = self._first_page(namespace, wql)
         rows = list(page.rows)
         context = page.context
         while not (page.ended or (only_first and rows)):
@@ -204,6 +202,21 @@ class CimSession:
         if not page.ended and context:
             self._left_open.append((namespace, context))
         return [read_row(row) for row in rows]
+
+    def _first_page(self, namespace: str, wql: str) -> envelope.Page:
+        """Enumerate; a guest that knows no projections (Microsoft OMI) is asked for whole rows from there on."""
+        address = self._sender.address
+        whole = _PROJECTION.sub("SELECT * FROM", wql)
+        if self._whole_rows:
+            return self._page(envelope.enumerate_request(address, namespace, whole))
+        try:
+            return self._page(envelope.enumerate_request(address, namespace, wql))
+        except WsmanFault as fault:
+            if fault.kind != "bad_query" or whole == wql:
+                raise
+        # The first query of a session tells of the guest, a later one of its class only.
+        self._whole_rows = self.round_trips == 1
+        return self._page(envelope.enumerate_request(address, namespace, whole))
 
     def invoke(self, namespace: str, class_name: str, method: str, arguments: Mapping[str, str] | None = None) -> Row:
         """Call a static method and return its outputs, ReturnValue among them."""

@@ -18,11 +18,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlunsplit
 
 from . import transport as wire
 from .envelope import Address, Request
+from .explain import deadline_passed
 from .faults import DeadlinePassed, Unreachable, WsmanError
 from .secrets import Secrets, password_in
 from .tickets import TICKETS, Kinit
@@ -42,10 +43,14 @@ _OWN_OPTIONS = frozenset(
 
 
 class Deadline:
-    """A point in real time after which a guest is not waited for. Sockets live in real time, so this does too."""
+    """A point in real time after which a guest is not waited for. Sockets live in real time, so this does too.
 
-    def __init__(self, seconds: float) -> None:
+    With ``watched`` somebody else sees to it that nobody waits any longer, and work is done in the caller's own thread.
+    """
+
+    def __init__(self, seconds: float, watched: bool = False) -> None:
         self.seconds = seconds
+        self._watched = watched
         self._end = time.monotonic() + seconds
 
     @property
@@ -69,12 +74,14 @@ class Deadline:
                 results.put((None, error))
 
         if self.remaining <= 0:
-            raise wire.deadline_passed(self.seconds)
+            raise deadline_passed(self.seconds)
+        if self._watched:
+            return work()
         threading.Thread(target=worker, name="winrm", daemon=True).start()
         try:
             value, error = results.get(timeout=self.remaining)
         except queue.Empty:
-            raise wire.deadline_passed(self.seconds) from None
+            raise deadline_passed(self.seconds) from None
         if error is not None:
             raise error
         return value  # type: ignore[return-value]
@@ -107,20 +114,22 @@ def read_options(get_option: Callable[[str], Any]) -> WinrmOptions:
 
     ``get_option`` is the connection plugin's. Raises :class:`Unreachable` naming the option that cannot be used.
     """
-    port = _number("ansible_port", get_option("port"), 5986)
-    scheme = _text(get_option("scheme")) or ("http" if port == 5985 else "https")
-    host = _text(get_option("remote_addr")) or ""
-    path = _text(get_option("path")) or "/wsman"
-    username, password = _text(get_option("remote_user")), _text(get_option("remote_password"))
+    port = whole_number("ansible_port", get_option("port"), 5986)
+    scheme = plain_text(get_option("scheme")) or ("http" if port == 5985 else "https")
+    host = plain_text(get_option("remote_addr")) or ""
+    path = plain_text(get_option("path")) or "/wsman"
+    username, password = plain_text(get_option("remote_user")), plain_text(get_option("remote_password"))
     transports = tuple(str(name) for name in get_option("transport") or () if name)
     if not transports:
         basic = "ssl" if scheme == "https" else "plaintext"
         transports = ("kerberos",) if username and "@" in username else (basic,)
     found = {str(name): value for name, value in (get_option("_extras") or {}).items()}
-    extras = {name[len("ansible_winrm_") :]: _plain(value) for name, value in found.items()}
-    operation = _number("ansible_winrm_operation_timeout_sec", extras.get("operation_timeout_sec"), OPERATION_TIMEOUT)
-    read = _number("ansible_winrm_read_timeout_sec", extras.get("read_timeout_sec"), READ_TIMEOUT)
-    timeout = _number("ansible_winrm_connection_timeout", get_option("connection_timeout"), 0)
+    extras = {name[len("ansible_winrm_") :]: plain_value(value) for name, value in found.items()}
+    operation = whole_number(
+        "ansible_winrm_operation_timeout_sec", extras.get("operation_timeout_sec"), OPERATION_TIMEOUT
+    )
+    read = whole_number("ansible_winrm_read_timeout_sec", extras.get("read_timeout_sec"), READ_TIMEOUT)
+    timeout = whole_number("ansible_winrm_connection_timeout", get_option("connection_timeout"), 0)
     if timeout:
         operation, read = timeout, timeout + 10
     if not 1 <= operation < read:
@@ -129,7 +138,7 @@ def read_options(get_option: Callable[[str], Any]) -> WinrmOptions:
             "the first must be at least 1 and less than the second"
         )
     return WinrmOptions(
-        endpoint=urlunsplit((scheme, f"{_bracketed(host)}:{port}", path, "", "")),
+        endpoint=urlunsplit((scheme, f"{bracketed(host)}:{port}", path, "", "")),
         transports=transports,
         username=username,
         password=password,
@@ -144,31 +153,33 @@ def _kinit(
     get_option: Callable[[str], Any], username: str | None, password: str | None, delegation: bool
 ) -> Kinit | None:
     """How to get a Kerberos ticket. As Ansible's plugin does: if there is a password, unless told otherwise."""
-    mode = _text(get_option("kerberos_mode"))
+    mode = plain_text(get_option("kerberos_mode"))
     if mode == "manual" or (mode != "managed" and not password) or not username:
         return None
-    arguments = _text(get_option("kinit_args"))
+    arguments = plain_text(get_option("kinit_args"))
     return Kinit(
         username,
         password or "",
-        _text(get_option("kerberos_command")) or "kinit",
+        plain_text(get_option("kerberos_command")) or "kinit",
         tuple(shlex.split(arguments)) if arguments else (("-f",) if delegation else ()),
         tuple(str(name) for name in get_option("kinit_env_vars") or ()),
     )
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """Strip what ansible-core 2.19 and newer tag values with, and decrypt what 2.18 and older keep encrypted."""
     if value is None or isinstance(value, bool):
         return value
     return int(value) if isinstance(value, int) else str(value)
 
 
-def _text(value: Any) -> str | None:
+def plain_text(value: Any) -> str | None:
+    """The text of an option, without the tags of ansible-core 2.19 and newer; None if it is not set."""
     return None if value is None else str(value)
 
 
-def _number(option: str, value: Any, default: int) -> int:
+def whole_number(option: str, value: Any, default: int) -> int:
+    """The number of an option, or *default* if it is not set; Unreachable names the variable that is no number."""
     if value is None or value == "":
         return default
     try:
@@ -177,34 +188,59 @@ def _number(option: str, value: Any, default: int) -> int:
         raise Unreachable(f"{option} is {str(value)!r}, but must be a whole number") from None
 
 
-def _bracketed(host: str) -> str:
+def bracketed(host: str) -> str:
+    """A host as a URL spells it: an IPv6 address in brackets."""
     try:
         return f"[{ipaddress.IPv6Address(host)}]"
     except ValueError:
         return host
 
 
-class WinrmSender:
-    """Sends envelopes to one host through pywinrm, within a deadline. Fits :class:`.cim.Sender`.
+class Wire(Protocol):
+    """A library's HTTP transport to one guest, with bounds."""
 
-    The transports of the host are tried in their order until one authenticates; the others are then forgotten.
-    """
+    def exchange(self, message: str, read_timeout: float) -> bytes:
+        """Send a message, return the answer's body, that of a SOAP fault included. Raises WsmanError only."""
 
-    def __init__(self, options: WinrmOptions, deadline: Deadline) -> None:
-        self._options = options
+    def close_session(self) -> None:
+        """Close the HTTP connection."""
+
+
+class Reached(Protocol):
+    """What a sender needs to know of its host's options."""
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of the guest's listener."""
+
+    @property
+    def operation_timeout(self) -> int:
+        """Seconds that the guest may work on one request."""
+
+    @property
+    def read_timeout(self) -> int:
+        """Seconds that one read from the socket may take."""
+
+    def redact(self, text: str) -> str:
+        """Blank the host's secrets out of a text."""
+
+
+class GuestSender:
+    """Sends envelopes to one host within a deadline, over a transport that a subclass opens; a :class:`.cim.Sender`."""
+
+    def __init__(self, options: Reached, deadline: Deadline) -> None:
+        self._reached = options
         self._deadline = deadline
-        self._transport: wire.BoundedTransport | None = None
+        self._transport: Wire | None = None
 
     @property
     def address(self) -> Address:
         """The endpoint, and an operation timeout that does not reach past the deadline."""
         left = max(1, int(self._deadline.remaining))
-        return Address(self._options.endpoint, min(self._options.operation_timeout, left))
+        return Address(self._reached.endpoint, min(self._reached.operation_timeout, left))
 
     def send(self, request: Request) -> bytes:
         """Send one message and return the raw answer. Raises WsmanError and nothing else."""
-        if wire.IMPORT_ERROR is not None:
-            raise Unreachable(wire.missing_library())
         return self._deadline.run(lambda: self._send(request.envelope))
 
     def close(self) -> None:
@@ -215,28 +251,50 @@ class WinrmSender:
     def _send(self, envelope: str) -> bytes:
         if self._transport is not None:
             return self._exchange(self._transport, envelope)
+        self._transport, answer = self._open(envelope)
+        return answer
+
+    def _open(self, envelope: str) -> tuple[Wire, bytes]:
+        """Open a transport by sending the first message; return it and the answer."""
+        raise NotImplementedError
+
+    def _exchange(self, transport: Wire, envelope: str) -> bytes:
+        timeout = max(0.1, min(self._reached.read_timeout, self._deadline.remaining))
+        try:
+            return transport.exchange(envelope, timeout)
+        except WsmanError as error:
+            raise type(error)(self._reached.redact(error.why)) from None
+
+
+class WinrmSender(GuestSender):
+    """Sends through pywinrm.
+
+    The transports of the host are tried in their order until one authenticates; the others are then forgotten.
+    """
+
+    def __init__(self, options: WinrmOptions, deadline: Deadline) -> None:
+        super().__init__(options, deadline)
+        self._options = options
+
+    def send(self, request: Request) -> bytes:
+        """Send one message and return the raw answer. Raises WsmanError and nothing else."""
+        if wire.IMPORT_ERROR is not None:
+            raise Unreachable(wire.missing_library())
+        return super().send(request)
+
+    def _open(self, envelope: str) -> tuple[Wire, bytes]:
         refusals: list[str] = []
         for name in self._options.transports:
             try:
                 if name == "kerberos" and self._options.kinit is not None:
                     TICKETS.obtain(self._options.kinit, self._deadline.remaining)
                 candidate = wire.make_transport(self._transport_options(name))
-                answer = self._exchange(candidate, envelope)
+                return candidate, self._exchange(candidate, envelope)
             except DeadlinePassed:
                 raise
             except Unreachable as error:
                 refusals.append(error.why if len(self._options.transports) == 1 else f"{name}: {error.why}")
-                continue
-            self._transport = candidate
-            return answer
         raise Unreachable("; ".join(refusals) or "the host has no WinRM transport (ansible_winrm_transport is empty)")
-
-    def _exchange(self, transport: wire.BoundedTransport, envelope: str) -> bytes:
-        timeout = max(0.1, min(self._options.read_timeout, self._deadline.remaining))
-        try:
-            return wire.exchange(transport, envelope, timeout)
-        except WsmanError as error:
-            raise type(error)(self._options.redact(error.why)) from None
 
     def _transport_options(self, name: str) -> dict[str, Any]:
         known = wire.supported_options()

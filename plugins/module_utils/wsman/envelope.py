@@ -250,6 +250,7 @@ def _read_fault(fault: Element) -> Fault:
     codes: list[int] = []
     hresults: list[int] = []
     words: list[str] = []
+    statuses: list[int] = []
     for element in fault.iter():
         name = local(element)
         text = (element.text or "").strip()
@@ -261,6 +262,8 @@ def _read_fault(fault: Element) -> Fault:
             codes += _numbers(element.get("Code", ""))
         elif name in ("error_Code", "StatusCode"):
             hresults += _numbers(text)
+        elif name == "CIMStatusCode":
+            statuses += _numbers(text)
         elif name == "MessageID":
             hresults += _numbers(text.rpartition(" ")[2])
     plain = [code for code in subcodes if code not in ("Sender", "Receiver", "MustUnderstand", "VersionMismatch")]
@@ -269,6 +272,7 @@ def _read_fault(fault: Element) -> Fault:
         tuple(dict.fromkeys(codes))[:4],
         tuple(dict.fromkeys(hresults))[:4],
         printable(" ".join(dict.fromkeys(words))),
+        tuple(dict.fromkeys(statuses))[:4],
     )
 
 

@@ -123,6 +123,19 @@ _BY_SUBCODE: Mapping[str, str] = {
     "internalerror": "provider",
 }
 
+# CIM status codes (DMTF DSP0223), for servers that give nothing better.
+_BY_STATUS: Mapping[int, str] = {
+    2: "access_denied",
+    3: "bad_namespace",
+    5: "bad_class",
+    6: "not_found",
+    7: "not_supported",
+    14: "not_supported",
+    15: "bad_query",
+    16: "bad_class",
+    17: "bad_class",
+}
+
 _MISSING_CLASS_WORDS = ("class does not exist", "invalid class")
 
 
@@ -131,18 +144,20 @@ class Fault:
     """A SOAP fault as the guest worded it, already cut to a printable length.
 
     ``codes`` are the numbers of all nested WSManFault elements, outermost first; ``hresults`` those found in
-    MSFT_WmiError or ``__ExtendedStatus``; ``subcodes`` SOAP subcodes without their prefix.
+    MSFT_WmiError or ``__ExtendedStatus``; ``subcodes`` SOAP subcodes without their prefix; ``statuses`` the
+    CIMStatusCodes of MSFT_WmiError or Microsoft OMI's OMI_Error.
     """
 
     subcodes: tuple[str, ...] = ()
     codes: tuple[int, ...] = ()
     hresults: tuple[int, ...] = ()
     words: str = ""
+    statuses: tuple[int, ...] = ()
 
     @property
     def kind(self) -> str:
         """The kind of fault, one of the keys of :data:`MEANINGS`."""
-        return classify(self.subcodes, self.codes, self.hresults, self.words)
+        return classify(self.subcodes, self.codes, self.hresults, self.words, self.statuses)
 
     def sentence(self) -> str:
         """Say what the fault means, then its numbers and the guest's own words."""
@@ -158,11 +173,13 @@ def classify(
     codes: Iterable[int],
     hresults: Iterable[int],
     words: str = "",
+    statuses: Iterable[int] = (),
 ) -> str:
     """Name the kind of a fault from whichever dialect the guest speaks; ``other`` when none is known."""
     numbers = [*hresults, *codes]
     kinds = [_BY_HRESULT[number] for number in numbers if number in _BY_HRESULT]
     kinds += [_BY_CODE[code] for code in codes if code in _BY_CODE]
+    kinds += [_BY_STATUS[status] for status in statuses if status in _BY_STATUS]
     kinds += [_BY_SUBCODE[name.lower()] for name in subcodes if name.lower() in _BY_SUBCODE]
     if not kinds:
         return "other"

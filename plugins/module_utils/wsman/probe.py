@@ -81,7 +81,8 @@ def probe(
     :param redact: is applied to every text that the guest may have chosen freely, reasons among them.
     """
     chosen = subsets.resolve(gather_subset)
-    session = CimSession(sender, subsets.TRIPS[subsets.ALWAYS])
+    # One budget for all: a dialect that needs more trips for the first reads takes them from the last and least urgent.
+    session = CimSession(sender, sum(subsets.TRIPS[name] for name in chosen))
     before = clock.now()
     notes = Notes(session, before)
     try:
@@ -99,7 +100,6 @@ def probe(
     notes.facts["ubr"] = read_dword(session, core_facts.CURRENT_VERSION, "UBR")
     for name in chosen:
         if name in READERS:
-            session.grant(subsets.TRIPS[name])
             READERS[name](notes)
     core_facts.explain_vbs(notes)
     session.close()

@@ -1,11 +1,12 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Registry reads through WMI's StdRegProv, each a value, absent or unreadable with the reason.
+"""The registry through WMI's StdRegProv: reads are a value, absent or unreadable with the reason; writes raise.
 
 StdRegProv does not fault: it answers a ReturnValue, a Win32 error or an HRESULT. Only 1 and 2 mean that the value or
 its key is not there. The outputs of EnumKey are known from captured Windows traffic; those of GetDWORDValue and
 GetStringValue from clients that parse them in production (jWSMV, Network Optix, asyncwinrm): inferred.
-There is no read of several values at once, and the 64-bit view answers.
+There is no read of several values at once, and the 64-bit view answers. CreateKey, SetDWORDValue and SetStringValue
+follow Microsoft's StdRegProv reference and have no captured traffic either: inferred, so a write is read back.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TypeVar
 
 from ..domain.facts import Fact
 from .cim import CimSession, Row, then
-from .faults import WsmanError
+from .faults import BadAnswer, WsmanError
 
 T = TypeVar("T")
 
@@ -77,28 +78,46 @@ def list_keys(session: CimSession, key: str) -> Fact[tuple[str, ...]]:
     return then(_call(session, "EnumKey", key), names)
 
 
+def write_value(session: CimSession, key: str, name: str, value: int | str) -> None:
+    """Set a REG_DWORD or REG_SZ below HKEY_LOCAL_MACHINE, and make its key where there is none.
+
+    :raises WsmanError: the guest did not answer, or refused it; nothing tells then whether it was done.
+    """
+    made = _call(session, "CreateKey", key)
+    if not made.known:
+        raise BadAnswer(made.why)
+    method, parameter = ("SetDWORDValue", "uValue") if isinstance(value, int) else ("SetStringValue", "sValue")
+    written = _call(session, method, key, name, {parameter: str(value)})
+    if not written.known:
+        raise BadAnswer(written.why)
+
+
 def _given(fact: Fact[T]) -> Fact[T]:
     """After a success the value must be there: StdRegProv has a return value of its own for a missing one."""
     return Fact.unreadable(f"StdRegProv reported success without a value ({fact.why})") if fact.is_absent else fact
 
 
-def _call(session: CimSession, method: str, key: str, name: str | None = None) -> Fact[Row]:
+def _call(
+    session: CimSession, method: str, key: str, name: str | None = None, more: Mapping[str, str] | None = None
+) -> Fact[Row]:
     """Return the outputs of a call that succeeded."""
+    verb = "read" if more is None and method != "CreateKey" else "written"
     where = f"HKLM\\{key}" + ("" if name is None else f" value {name}")
     arguments = {"hDefKey": HKLM, "sSubKeyName": key}
     if name is not None:
         arguments["sValueName"] = name
+    arguments.update(more or {})
     try:
         outputs = session.invoke(NAMESPACE, CLASS, method, arguments)
     except WsmanError as error:
-        return Fact.unreadable(f"{where} could not be read: {error.why}")
+        return Fact.unreadable(f"{where} could not be {verb}: {error.why}")
     code = outputs.integer("ReturnValue", -(2**31), 2**32 - 1)
     if not code.known or code.value is None:
-        return Fact.unreadable(f"{where} could not be read: the answer carries no usable return value ({code.why})")
+        return Fact.unreadable(f"{where} could not be {verb}: the answer carries no usable return value ({code.why})")
     number = code.value & 0xFFFFFFFF
     if number == 0:
         return Fact.of(outputs)
     if number in (1, 2):
         return Fact.absent(f"{where} does not exist")
     reason = _REFUSALS.get(number, "StdRegProv failed")
-    return Fact.unreadable(f"{where} could not be read: {reason} (return value {number})")
+    return Fact.unreadable(f"{where} could not be {verb}: {reason} (return value {number})")

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Union
 
 from hotpatch_emulator.wsman import names
 from hotpatch_emulator.wsman.envelope import text
+from hotpatch_emulator.wsman.shapes import WINDOWS, Shape
 
 if TYPE_CHECKING:
     from hotpatch_emulator.state import Guest
@@ -36,7 +37,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a method: in parameters by lower-case name, and registry keys (lower case) that are closed.
+    """A call of a method: in parameters by lower-case name, registry keys (lower case) that are closed, and registry
+    values (lower case) that are answered with a return value of their own.
 
     ``deeds`` is what a method may do to the guest; ``reboot`` how it takes being restarted, see faults.REBOOTS.
     """
@@ -44,6 +46,7 @@ class Call:
     guest: Guest
     arguments: Mapping[str, list[str]]
     denied_keys: frozenset[str] = frozenset()
+    return_values: Mapping[str, int] = field(default_factory=dict)
     deeds: Deeds | None = None
     reboot: str = "answers"
 
@@ -92,64 +95,54 @@ class CimClass:
             yield {name: value(source) if callable(value) else value for name, value in self.properties.items()}
 
 
-def to_dmtf(moment: datetime) -> str:
-    """WMI's own text form, such as 20260513010000.000000+000."""
-    return moment.astimezone(timezone.utc).strftime("%Y%m%d%H%M%S.%f+000")
-
-
-def to_xml_time(moment: datetime) -> str:
-    """xs:dateTime in UTC with as many fraction digits as needed, none for a whole second."""
-    utc = moment.astimezone(timezone.utc)
-    fraction = f".{utc.microsecond:06d}".rstrip("0") if utc.microsecond else ""
-    return utc.strftime("%Y-%m-%dT%H:%M:%S") + fraction + "Z"
-
-
-def elements(prefix: str, datetime_tag: str, values: Iterable[tuple[str, Value]]) -> str:
+def elements(prefix: str, datetime_tag: str, values: Iterable[tuple[str, Value]], shape: Shape = WINDOWS) -> str:
     """Properties as child elements. NULL is xsi:nil, an array repeats its element, an empty array is left out."""
     parts = []
     for name, value in values:
         tag = f"{prefix}{name}"
         if value is None:
-            parts.append(f'<{tag} xsi:nil="true"/>')
+            if shape.null == "nil":
+                parts.append(f'<{tag} xsi:nil="true"/>')
         elif isinstance(value, tuple):
-            parts.extend(f"<{tag}>{_scalar(item)}</{tag}>" for item in value)
+            parts.extend(f"<{tag}>{_scalar(item, shape)}</{tag}>" for item in value)
         elif isinstance(value, datetime):
-            parts.append(f"<{tag}><{datetime_tag}>{to_xml_time(value)}</{datetime_tag}></{tag}>")
+            moment = shape.moment(value)
+            inner = moment if shape.dates == "text" else f"<{datetime_tag}>{moment}</{datetime_tag}>"
+            parts.append(f"<{tag}>{inner}</{tag}>")
         else:
-            parts.append(f"<{tag}>{_scalar(value)}</{tag}>")
+            parts.append(f"<{tag}>{_scalar(value, shape)}</{tag}>")
     return "".join(parts)
 
 
-def _scalar(value: str | int | bool) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return text(str(value))
+def _scalar(value: str | int | bool, shape: Shape) -> str:
+    return shape.boolean(value) if isinstance(value, bool) else text(str(value))
 
 
-def typed_row(cim_class: CimClass, instance: Instance) -> str:
+def typed_row(cim_class: CimClass, instance: Instance, shape: Shape = WINDOWS) -> str:
     """A whole instance in its class's namespace."""
-    children = elements("p:", "cim:Datetime", ((name, instance[name]) for name in cim_class.properties))
+    children = elements("p:", "cim:Datetime", ((name, instance[name]) for name in cim_class.properties), shape)
     return (
         f'<p:{cim_class.name} xmlns:xsi="{names.XSI}" xmlns:p="{cim_class.uri}" xmlns:cim="{names.CIM}" '
         f'xsi:type="p:{cim_class.name}_Type">{children}</p:{cim_class.name}>'
     )
 
 
-def fragment_row(cim_class: CimClass, instance: Instance, wanted: Iterable[str]) -> str:
+def fragment_row(cim_class: CimClass, instance: Instance, wanted: Iterable[str], shape: Shape = WINDOWS) -> str:
     """A projection: the wanted properties in the class's order and spelling."""
     lower = {name.lower() for name in wanted}
     chosen = ((name, instance[name]) for name in cim_class.properties if name.lower() in lower)
     return (
         f'<w:XmlFragment xmlns:xsi="{names.XSI}" xmlns:w="{names.WSMAN}">'
-        + elements("", "Datetime", chosen)
+        + elements("", "Datetime", chosen, shape)
         + "</w:XmlFragment>"
     )
 
 
-def method_output(cim_class: CimClass, method: str, output: Mapping[str, Value]) -> str:
+def method_output(cim_class: CimClass, method: str, output: Mapping[str, Value], shape: Shape = WINDOWS) -> str:
     """<Method>_OUTPUT with the out parameters; ReturnValue comes last."""
+    name = method if shape.output == "method" else cim_class.name
     return (
-        f'<p:{method}_OUTPUT xmlns:xsi="{names.XSI}" xmlns:p="{cim_class.uri}" xmlns:cim="{names.CIM}">'
-        + elements("p:", "cim:Datetime", output.items())
-        + f"</p:{method}_OUTPUT>"
+        f'<p:{name}_OUTPUT xmlns:xsi="{names.XSI}" xmlns:p="{cim_class.uri}" xmlns:cim="{names.CIM}">'
+        + elements("p:", "cim:Datetime", output.items(), shape)
+        + f"</p:{name}_OUTPUT>"
     )

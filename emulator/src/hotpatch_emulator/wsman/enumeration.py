@@ -44,14 +44,22 @@ class Enumerations:
         self._open: dict[str, _Enumeration] = {}
 
     def start(
-        self, uri: str, rows: Iterable[str], *, optimized: bool, max_elements: int, max_bytes: int, endless: bool
+        self,
+        uri: str,
+        rows: Iterable[str],
+        *,
+        optimized: bool,
+        max_elements: int,
+        max_bytes: int,
+        endless: bool,
+        paging: str = "one_then_pull",
     ) -> Portion:
         """Begin; unless the client asks for optimization the first answer carries no item at all."""
         waiting = deque(rows)
         enumeration = _Enumeration(uri, waiting, time.monotonic(), endless and bool(waiting))
-        if not optimized:
+        if not optimized or (paging == "none_then_pull" and waiting):
             return Portion([], self._keep(enumeration))
-        at_most = 1 if len(waiting) > 1 else max_elements
+        at_most = 1 if len(waiting) > 1 and paging != "all_at_once" else max_elements
         return self._take(enumeration, at_most, max_bytes)
 
     def pull(self, context: str, uri: str, max_elements: int, max_bytes: int) -> Portion:

@@ -9,8 +9,10 @@ A behaviour is set as a JSON-like mapping (a fleet file's, or the control port's
      "missing_namespaces": ["root/Microsoft/Windows/WindowsUpdate"],
      "reboot": "silent",                        # how it takes Win32_OperatingSystem.Reboot, see REBOOTS
      "denied_keys": ["SYSTEM/CurrentControlSet/Control/DeviceGuard"],  # with all below; ReturnValue 5
+     "shape": {"dates": "dmtf"},                # how answers are written, see shapes.SWITCHES; or "omi"
+     "return_values": {"UBR": 5},               # what StdRegProv returns for values of that name
      "slow": {"Win32_QuickFixEngineering": 45}, # class or method: real seconds before it answers
-     "broken_classes": ["Win32_DeviceGuard"],   # the provider cannot be loaded
+     "broken_classes": ["Win32_DeviceGuard"],   # the provider cannot be loaded; "*": a damaged repository
      "answer": "doctype",                       # spoils answers, see ANSWERS
      "times": 2}                                # only that many answers; without it, all
 
@@ -20,12 +22,16 @@ Seconds are real ones: they are there to meet a client's socket time-outs, which
 from __future__ import annotations
 
 import asyncio
+import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from xml.sax.saxutils import escape
 
 from aiohttp import web
 
+from hotpatch_emulator.wsman.shapes import WINDOWS, Shape
 from hotpatch_emulator.wsman.soap_faults import DIALECTS
 
 ANSWERS = {
@@ -39,6 +45,7 @@ ANSWERS = {
     "doctype": "the answer declares a document type with entities that grow exponentially",
     "wrong_relates_to": "RelatesTo names another message",
     "endless_pulls": "every Pull hands out another context",
+    "echo": "every text and fault tells the account's password back, in clear and as basic authentication sends it",
     "forget_session": "HTTP 400 without a body: the security context of a sealed connection is forgotten",
 }
 
@@ -69,6 +76,8 @@ class Behaviour:
     slow: Mapping[str, float] = field(default_factory=dict)
     answer: str | None = None
     times: int | None = None
+    shape: Shape = WINDOWS
+    return_values: Mapping[str, int] = field(default_factory=dict)
     missing_namespaces: frozenset[str] = frozenset()
     reboot: str = "answers"
 
@@ -77,7 +86,7 @@ class Behaviour:
         """Read a behaviour; ValueError says in one sentence what is wrong."""
         known = {
             *("dialect", "denied_namespaces", "denied_keys", "broken_classes", "slow", "answer", "times"),
-            *("missing_namespaces", "reboot"),
+            *("shape", "return_values", "missing_namespaces", "reboot"),
         }
         unknown = sorted(set(given) - known)
         if unknown:
@@ -102,6 +111,8 @@ class Behaviour:
             {str(name).lower(): float(seconds) for name, seconds in dict(given.get("slow", {})).items()},
             answer,
             times,
+            Shape.parse(given.get("shape", {})),
+            {str(name).lower(): int(code) for name, code in dict(given.get("return_values", {})).items()},
             frozenset(str(name).lower() for name in given.get("missing_namespaces", ())),
             str(given.get("reboot", "answers")),
         )
@@ -137,8 +148,12 @@ def with_doctype(answer: bytes) -> bytes:
     return f"<!DOCTYPE s:Envelope [{_LAUGHS}]>".encode() + head + b"&a9;</s:Body>" + tail
 
 
-def spoil_content(kind: str | None, status: int, answer: bytes) -> tuple[int, bytes]:
-    """Status and content of an answer whose content is what is wrong with it."""
+def spoil_content(kind: str | None, status: int, answer: bytes, account: tuple[str, str]) -> tuple[int, bytes]:
+    """Status and content of an answer whose content is what is wrong with it; the account is its name and password."""
+    if kind == "echo":
+        token = base64.b64encode(":".join(account).encode()).decode()
+        told = escape(f"{account[1]} {token}").encode()
+        return status, re.sub(rb"<(Caption|CSName|s:Text xml:lang=\"en-US\")>[^<]*", rb"<\1>" + told, answer)
     if kind == "doctype":
         return status, with_doctype(answer)
     if kind == "garbage":

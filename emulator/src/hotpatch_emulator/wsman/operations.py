@@ -19,6 +19,7 @@ from hotpatch_emulator.wsman.cim import Call, CimClass
 from hotpatch_emulator.wsman.enumeration import Enumerations, Portion
 from hotpatch_emulator.wsman.envelope import Request
 from hotpatch_emulator.wsman.faults import Behaviour
+from hotpatch_emulator.wsman.shapes import Shape
 from hotpatch_emulator.wsman.soap_faults import wmi_fault
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Service:
     async def _ready(self, cim_class: CimClass, what: str, request: Request) -> None:
         """Wait as long as this class or method is scripted to take; past the operation's time-out it is a fault."""
         behaviour = self._behaviour()
-        if cim_class.name.lower() in behaviour.broken_classes:
+        if behaviour.broken_classes & {cim_class.name.lower(), "*"}:
             raise wmi_fault(names.WBEM_PROVIDER_LOAD_FAILURE, cim_class.namespace, what, cim_class.name)
         seconds = max(behaviour.slow.get(cim_class.name.lower(), 0.0), behaviour.slow.get(what.lower(), 0.0))
         await asyncio.sleep(min(seconds, request.operation_timeout))
@@ -108,18 +109,23 @@ class Service:
             matches = query.matches
             instances = (row for row in instances if matches({name.lower(): row[name] for name in row}))
         wanted = query.properties if query else None
+        shape = self._behaviour().shape
+        if wanted is not None and shape.rows == "refused":
+            raise wmi_fault(names.WBEM_INVALID_QUERY, namespace, "ExecQuery", cim_class.name)
+        whole = wanted is None or shape.rows == "full"
         portion = self._enumerations.start(
             request.resource_uri,
             (
-                cim.typed_row(cim_class, row) if wanted is None else cim.fragment_row(cim_class, row, wanted)
+                cim.typed_row(cim_class, row, shape) if whole else cim.fragment_row(cim_class, row, wanted or (), shape)
                 for row in instances
             ),
             optimized=body.find(f"{{{names.WSMAN}}}OptimizeEnumeration") is not None,
             max_elements=_max_elements(_text(body, names.WSMAN, "MaxElements")),
             max_bytes=request.max_envelope_size,
             endless=self._behaviour().answer == "endless_pulls",
+            paging=shape.paging,
         )
-        return Answer(names.ENUMERATE + "Response", _enumerate_response(portion))
+        return Answer(names.ENUMERATE + "Response", _enumerate_response(portion, shape))
 
     def _query(self, request: Request, namespace: str, class_name: str) -> tuple[CimClass, wql.Query | None]:
         """The class that is asked for, and the parsed filter if there is one."""
@@ -151,10 +157,12 @@ class Service:
         portion = self._enumerations.pull(
             _text(body, names.ENUMERATION, "EnumerationContext"),
             request.resource_uri,
-            _max_elements(_text(body, names.ENUMERATION, "MaxElements")),
+            1
+            if self._behaviour().shape.paging == "one_each"
+            else _max_elements(_text(body, names.ENUMERATION, "MaxElements")),
             request.max_envelope_size,
         )
-        return Answer(names.PULL + "Response", _pull_response(portion))
+        return Answer(names.PULL + "Response", _pull_response(portion, self._behaviour().shape))
 
     async def _get(self, request: Request, namespace: str, class_name: str) -> Answer:
         cim_class = self._class(namespace, class_name, "GetObject")
@@ -168,7 +176,7 @@ class Service:
             raise soap_faults.keys_required()
         for row in cim_class.instances(self._guest, self._now()):
             if all(str(row[keys[name]]).lower() == value.lower() for name, value in selectors.items()):
-                return Answer(names.GET + "Response", cim.typed_row(cim_class, row))
+                return Answer(names.GET + "Response", cim.typed_row(cim_class, row, self._behaviour().shape))
         raise wmi_fault(names.WBEM_NOT_FOUND, namespace, "GetObject", class_name)
 
     async def _invoke(self, request: Request, namespace: str, class_name: str, method: str) -> Answer:
@@ -180,8 +188,10 @@ class Service:
         behaviour = self._behaviour()
         arguments = _arguments(request, method)
         await self._ready(cim_class, name, request)
-        output = call(Call(self._guest, arguments, behaviour.denied_keys, self._deeds, behaviour.reboot))
-        return Answer(request.action + "Response", cim.method_output(cim_class, name, output))
+        made = Call(
+            self._guest, arguments, behaviour.denied_keys, behaviour.return_values, self._deeds, behaviour.reboot
+        )
+        return Answer(request.action + "Response", cim.method_output(cim_class, name, call(made), behaviour.shape))
 
 
 def _split(uri: str) -> tuple[str, str]:
@@ -224,17 +234,25 @@ def _arguments(request: Request, method: str) -> dict[str, list[str]]:
     return arguments
 
 
-def _enumerate_response(portion: Portion) -> str:
-    """Items and the end in the WS-Management namespace; the context is there, but empty at the end."""
-    context = f"<n:EnumerationContext>{portion.context}</n:EnumerationContext>" if portion.context else _NO_CONTEXT
-    items = f"<w:Items>{''.join(portion.rows)}</w:Items>" if portion.rows else ""
-    end = "" if portion.context else "<w:EndOfSequence/>"
-    return f"<n:EnumerateResponse>{context}{items}{end}</n:EnumerateResponse>"
+def _enumerate_response(portion: Portion, shape: Shape) -> str:
+    """By default Items and the end in the WS-Management namespace; the context is there, but empty at the end."""
+    inner = _context(portion, shape, empty=True) + _items(portion, shape.prefix(pulling=False))
+    return f"<n:EnumerateResponse>{inner}</n:EnumerateResponse>"
 
 
-def _pull_response(portion: Portion) -> str:
-    """Items and the end in the WS-Enumeration namespace; no context at the end."""
-    context = f"<n:EnumerationContext>{portion.context}</n:EnumerationContext>" if portion.context else ""
-    items = f"<n:Items>{''.join(portion.rows)}</n:Items>" if portion.rows else ""
-    end = "" if portion.context else "<n:EndOfSequence/>"
-    return f"<n:PullResponse>{context}{items}{end}</n:PullResponse>"
+def _pull_response(portion: Portion, shape: Shape) -> str:
+    """By default Items and the end in the WS-Enumeration namespace; no context at the end."""
+    inner = _context(portion, shape, empty=False) + _items(portion, shape.prefix(pulling=True))
+    return f"<n:PullResponse>{inner}</n:PullResponse>"
+
+
+def _context(portion: Portion, shape: Shape, *, empty: bool) -> str:
+    if portion.context or shape.end == "with_context":
+        context = portion.context or "uuid:00000000-0000-0000-0000-000000000001"
+        return f"<n:EnumerationContext>{context}</n:EnumerationContext>"
+    return _NO_CONTEXT if empty and shape.end == "empty_context" else ""
+
+
+def _items(portion: Portion, prefix: str) -> str:
+    items = f"<{prefix}:Items>{''.join(portion.rows)}</{prefix}:Items>" if portion.rows else ""
+    return items if portion.context else f"{items}<{prefix}:EndOfSequence/>"

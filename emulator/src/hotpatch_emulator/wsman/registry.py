@@ -149,6 +149,9 @@ def _reader(kind: int, result: str) -> Method:
 
     def read(call: Call) -> Mapping[str, Value]:
         key, code = _open(call)
+        scripted = call.return_values.get(call.one("sValueName", "").lower())
+        if scripted is not None:
+            return {result: None, "ReturnValue": scripted}
         if key is None:
             return {result: None, "ReturnValue": code}
         found = key.values.get(call.one("sValueName", "").lower())

@@ -230,7 +230,8 @@ class GuestListeners:
         """Status, envelope, and the way in which this answer is spoilt, if it is."""
         spoilt = station.behaviour().take_answer()
         status, answer = await self._envelope(station, request, fault, spoilt, named=named)
-        return *spoil_content(spoilt, status, answer), spoilt
+        account = (station.guest.username, station.guest.password)
+        return *spoil_content(spoilt, status, answer, account), spoilt
 
     @staticmethod
     async def _envelope(
@@ -277,7 +278,7 @@ class GuestListeners:
         self._audit.write("winrm", machine.id, address=machine.guest.address, machine=machine.name, **fields)
 
 
-_IN_PLACE = ("wrong_relates_to", "endless_pulls", "doctype", "garbage")
+_IN_PLACE = ("wrong_relates_to", "endless_pulls", "doctype", "garbage", "echo")
 
 
 async def _name_the_server(_request: web.Request, response: web.StreamResponse) -> None:

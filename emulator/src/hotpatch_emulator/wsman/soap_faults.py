@@ -14,8 +14,10 @@ from xml.sax.saxutils import escape, quoteattr
 
 from hotpatch_emulator.wsman import names
 
-DIALECTS = ("wmi", "wmi_namespaced", "wsman")
-"""``wmi``: MSFT_WmiError in the DMTF namespace; ``wmi_namespaced``: in the WMI namespace's; ``wsman``: WinRM 2.0."""
+DIALECTS = ("wmi", "wmi_namespaced", "wsman", "subcode_only", "number_only", "omi")
+"""``wmi``: MSFT_WmiError in the DMTF namespace; ``wmi_namespaced``: in the WMI namespace's; ``wsman``: WinRM 2.0;
+``subcode_only``: a SOAP subcode and nothing else; ``number_only``: WinRM 2.0 without a subcode; ``omi``: Microsoft
+OMI's OMI_Error with a CIM status but without an HRESULT (its other fields are inferred from MSFT_WmiError)."""
 
 
 class SoapFault(Exception):
@@ -52,15 +54,18 @@ class SoapFault(Exception):
     def body(self, machine: str, dialect: str) -> str:
         """The s:Fault element. ``machine`` is the name the guest gives itself."""
         detail = f"<w:FaultDetail>{escape(self.detail)}</w:FaultDetail>" if self.detail else ""
-        if self.wmi is None:
+        subcode = f"<s:Subcode><s:Value>{self.subcode}</s:Value></s:Subcode>" if dialect != "number_only" else ""
+        if dialect == "subcode_only":
+            detail = ""
+        elif self.wmi is None:
             detail += _wsman_fault(self.code, machine, escape(self.text))
-        elif dialect == "wsman":
+        elif dialect in ("wsman", "number_only"):
             detail += self.wmi.as_provider_fault(self.code, machine)
         else:
             detail += self.wmi.as_wmi_error(dialect)
         return (
-            f"<s:Fault><s:Code><s:Value>s:{self.role}</s:Value><s:Subcode><s:Value>{self.subcode}</s:Value>"
-            f'</s:Subcode></s:Code><s:Reason><s:Text xml:lang="en-US">{escape(self.text)}</s:Text></s:Reason>'
+            f"<s:Fault><s:Code><s:Value>s:{self.role}</s:Value>{subcode}"
+            f'</s:Code><s:Reason><s:Text xml:lang="en-US">{escape(self.text)}</s:Text></s:Reason>'
             f"<s:Detail>{detail}</s:Detail></s:Fault>"
         )
 
@@ -86,7 +91,15 @@ class WmiStatus:
     parameter: str = ""
 
     def as_wmi_error(self, dialect: str) -> str:
-        """p:MSFT_WmiError of WinRM 3.0."""
+        """p:MSFT_WmiError of WinRM 3.0, or OMI's counterpart."""
+        if dialect == "omi":
+            return (
+                f'<p:OMI_Error b:IsCIM_Error="true" xmlns:xsi="{names.XSI}" xmlns:b="{names.CIM_BINDING}" '
+                f'xmlns:p="{names.WMI_ERROR.replace("MSFT_WmiError", "OMI_Error")}" xmlns:cim="{names.CIM}">'
+                + _typed("CIMStatusCode", "UnsignedInt", self.cim_status)
+                + _typed("Message", "String", self.message)
+                + "</p:OMI_Error>"
+            )
         own = f"{names.WMI_PREFIX}{self.namespace}/MSFT_WmiError"
         namespace = own if dialect == "wmi_namespaced" else names.WMI_ERROR
         fields = (

@@ -63,7 +63,8 @@ class Station:
         """The https listener's certificate; client certificates are asked for where the service takes them."""
         if self._context is None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            own = self._ca.issue_cert(self.guest.address, common_name=self.guest.computer_name)
+            name = self.guest.winrm_service.certificate_name or self.guest.address
+            own = self._ca.issue_cert(name, common_name=self.guest.computer_name)
             own.configure_cert(context)
             if "certificate" in self.guest.winrm_service.authentication:
                 self._ca.configure_trust(context)

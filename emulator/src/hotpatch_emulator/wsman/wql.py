@@ -21,7 +21,8 @@ from sqlglot import exp, tokens
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError
 
-from hotpatch_emulator.wsman.cim import Value, to_dmtf
+from hotpatch_emulator.wsman.cim import Value
+from hotpatch_emulator.wsman.shapes import to_dmtf
 
 _LONGEST_QUERY = 16_384
 _STRAY_BACKSLASH = re.compile(r"""\\(?![\\'"])""")

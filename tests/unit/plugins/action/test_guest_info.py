@@ -103,7 +103,7 @@ def test_what_the_probe_found_is_returned(monkeypatch: pytest.MonkeyPatch) -> No
     assert sender._deadline.seconds == 5
 
 
-@pytest.mark.parametrize("kind", ["ssh", "local", "psrp"])
+@pytest.mark.parametrize("kind", ["ssh", "local", "smart"])
 def test_other_connections_are_a_result(refusing: list[envelope.Request], kind: str) -> None:
     """The reason names the connection and what can be done; nothing is sent."""
     result = act(kind=kind)

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.facts import Fact
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import (
     FACTS,
+    GuestFacts,
     UpdateEvent,
     enrolment_in_guest,
     guest_from_dict,
@@ -79,6 +80,16 @@ def test_a_guest_that_did_not_answer_has_nothing_but_unreadable_facts() -> None:
 )
 def test_goes_through_json_and_back(found: Any) -> None:
     assert guest_from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    short = found.to_short_dict()
+    assert guest_from_dict(json.loads(json.dumps(short))) == found
+    assert not any("not asked" in str(fact) for fact in short.values())
+
+
+def test_many_guests_fit_into_one_result() -> None:
+    """AWX cuts a result at 700 kB: 500 guests that were polled, and as many that did not answer, fit."""
+    polled = GuestFacts(True, "", NOW, **{name: getattr(guest(), name) for name in ("build", "ubr", "boot_time")})
+    silent = unreachable_guest("the guest cannot be connected to (Connection refused); is WinRM listening there?", NOW)
+    assert max(len(json.dumps(one.to_short_dict())) for one in (polled, silent)) < 600
 
 
 def test_shape() -> None:

@@ -1,20 +1,27 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A guest that answers from a script, in any of the dialects that WS-Management servers speak.
+"""A guest that answers from a script, in any of the dialects that WS-Management servers speak; and emulated ones.
 
 The answers are written afresh in the shapes that published captures show; see facts in the docstrings of the tests.
 """
 
 from __future__ import annotations
 
+import asyncio
+import random
 import re
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape, unescape
 
 import pytest
 
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import GuestFacts
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.connection import Deadline, GuestSender
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.envelope import (
     ADDRESSING,
     ENUMERATION,
@@ -23,6 +30,8 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.envelope i
     Address,
     Request,
 )
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.probe import probe
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.reading import options_for
 
 ADDRESS = Address("https://127.0.0.9:5986/wsman")
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -220,6 +229,137 @@ class Guest:
         found = re.search(rf"<p:{name}>(.*?)</p:{name}>", request.envelope)
         assert found, request.envelope
         return found[1]
+
+
+WRONG = "Not-the-passw0rd"
+
+
+class EmulatedGuests:
+    """The emulator's listeners in a thread of their own."""
+
+    def __init__(self, folder: Path, document: dict[str, Any]) -> None:
+        trustme = pytest.importorskip("trustme")
+        server = pytest.importorskip("hotpatch_emulator.wsman.server")
+        config = pytest.importorskip("hotpatch_emulator.config")
+        audit = pytest.importorskip("hotpatch_emulator.audit")
+        clock = pytest.importorskip("hotpatch_emulator.clock")
+        self.seconds, self.subset = 10.0, "poll"
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        # A network of its own, so that another emulator on this machine is in nobody's way.
+        network = f"127.{random.randint(60, 250)}.{random.randint(0, 255)}.0/24"
+        fleet = config.parse(document, network=network)
+        self.folder = folder
+        self.authority = trustme.CA()
+        self.authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+        self.clock = clock.EmulatedClock(fleet.now, fleet.speed)
+        self.audit = audit.Audit(folder / "audit.jsonl", self.clock)
+        self.fleet = fleet.fleet
+        self.listeners = self.run(server.start_guests(self.fleet, self.authority, self.audit, self.clock))
+
+    def run(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def close(self) -> None:
+        self.run(self.listeners.cleanup())
+        self.audit.close()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def certificate(self, principal: str = "hotpatch-probe@localhost", authority: Any = None) -> dict[str, str]:
+        certificates = pytest.importorskip("hotpatch_emulator.wsman.certificates")
+        pem, key = certificates.issue_client(authority or self.authority, principal)
+        (self.folder / "client.pem").write_bytes(pem)
+        (self.folder / "client-key.pem").write_bytes(key)
+        return {
+            "ansible_winrm_cert_pem": str(self.folder / "client.pem"),
+            "ansible_winrm_cert_key_pem": str(self.folder / "client-key.pem"),
+        }
+
+    def sender(self, name: str, transport: list[str], extras: dict[str, Any], **options: Any) -> GuestSender:
+        guest = self.fleet.by_name(name).guest
+        if transport[0].startswith("psrp:"):
+            # What ansible-core hands on for a host without further variables, and what the test gives.
+            values = {
+                "port": 5986 if guest.winrm_service.https_listener else 5985,
+                "remote_addr": guest.address,
+                "remote_user": guest.username,
+                "remote_password": guest.password,
+                "auth": transport[0].removeprefix("psrp:"),
+                "ca_cert": str(self.folder / "ca.pem"),
+                "path": "wsman",
+                "cert_validation": "validate",
+                "message_encryption": extras.get("ansible_winrm_message_encryption", "auto"),
+                "certificate_pem": extras.get("ansible_winrm_cert_pem"),
+                "certificate_key_pem": extras.get("ansible_winrm_cert_key_pem"),
+                "negotiate_service": "host",
+                "read_timeout": 12,
+                "operation_timeout": options.pop("connection_timeout", 10),
+                **options,
+            }
+            self.found = options_for("psrp", values.get)
+            return self.found.open(Deadline(self.seconds))
+        common = {"ansible_winrm_ca_trust_path": str(self.folder / "ca.pem"), "ansible_winrm_proxy": None}
+        values = {
+            "port": 5986 if guest.winrm_service.https_listener else 5985,
+            "remote_addr": guest.address,
+            "remote_user": guest.username,
+            "remote_password": guest.password,
+            "transport": transport,
+            "_extras": {**common, **extras},
+            **options,
+        }
+        self.found = options_for("winrm", values.get)
+        return self.found.open(Deadline(self.seconds))
+
+    def behave(self, name: str, **behaviour: Any) -> None:
+        """Give a guest a behaviour of the emulator's wsman.faults."""
+        self.listeners.faults.set(self.fleet.by_name(name).guest.address, behaviour)
+
+    def probe(
+        self,
+        name: str,
+        transport: list[str] | None = None,
+        extras: dict[str, Any] | None = None,
+        subset: str | None = None,
+        **options: Any,
+    ) -> GuestFacts:
+        """Read a guest with the real libraries; nothing outlives the deadline, and no password is in the facts."""
+        sender = self.sender(name, transport or ["ssl"], extras or {}, **options)
+        started = time.monotonic()
+        try:
+            facts = probe(sender, self.clock, subset or self.subset, self.found.redact)
+        finally:
+            sender.close()
+        assert time.monotonic() - started < self.seconds + 5
+        for secret in (self.fleet.by_name(name).guest.password, WRONG):
+            assert secret not in str(facts)
+        return facts
+
+    def requests(self) -> int:
+        """How many messages reached a guest."""
+        return sum(1 for line in self.audit.lines() if line["kind"] == "winrm")
+
+    def asked(self) -> list[tuple[str, bool]]:
+        """How each answered read was asked: authentication, sealed."""
+        lines = [line for line in self.audit.lines() if line["kind"] == "winrm" and "action" in line]
+        return [(line["authentication"], line["sealed"]) for line in lines if line.get("fault") != "forget_session"]
+
+    def statuses(self) -> set[int]:
+        return {line["status"] for line in self.audit.lines() if line["kind"] == "winrm"}
+
+
+@pytest.fixture
+def emulated(tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], EmulatedGuests]]:
+    """Starts the emulator's guests of a fleet document, with real TLS and real cryptography; they end with the test."""
+    running: list[EmulatedGuests] = []
+
+    def start(document: dict[str, Any]) -> EmulatedGuests:
+        running.append(EmulatedGuests(tmp_path, document))
+        return running[-1]
+
+    yield start
+    for guests in running:
+        guests.close()
 
 
 @pytest.fixture

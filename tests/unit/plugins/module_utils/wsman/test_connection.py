@@ -27,6 +27,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.connection
     WinrmSender,
     read_options,
 )
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.explain import Way
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.faults import (
     BadAnswer,
     DeadlinePassed,
@@ -34,6 +35,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.faults imp
     WsmanError,
     WsmanFault,
 )
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.reading import options_for
 
 SECRET = "Sw0rdf1sh&<7"
 Serve = Callable[[socket.socket], None]
@@ -118,8 +120,9 @@ REQUEST = envelope.invoke_request(envelope.Address("https://127.0.0.1/wsman"), "
 class Server:
     """Accepts connections on loopback and hands each to a function, in a thread."""
 
-    def __init__(self, serve: Serve, context: ssl.SSLContext | None = None) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, serve: Serve, context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family)
         self._serve = serve
         self._context = context
         self.port = self._listener.getsockname()[1]
@@ -153,8 +156,8 @@ class Server:
 def serve() -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
-    def start(handler: Serve, context: ssl.SSLContext | None = None) -> Server:
-        servers.append(Server(handler, context))
+    def start(handler: Serve, context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Server:
+        servers.append(Server(handler, context, host))
         return servers[-1]
 
     yield start
@@ -232,6 +235,14 @@ def saying(connection: socket.socket, words: bytes) -> None:
     connection.sendall(words)
 
 
+def half_close(connection: socket.socket) -> None:
+    """Hear a request, close one's own direction and keep listening."""
+    read_request(connection)
+    connection.shutdown(socket.SHUT_WR)
+    while connection.recv(4096):
+        pass
+
+
 PAGE = b"<html>no</html>"
 ANSWERS: dict[str, tuple[Serve, str]] = {
     "401": (answering("401 Unauthorized", b"", 'WWW-Authenticate: Basic realm="WSMAN"'), "refused the credentials"),
@@ -246,6 +257,7 @@ ANSWERS: dict[str, tuple[Serve, str]] = {
         lambda connection: saying(connection, b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n<x"),
         "closed the connection",
     ),
+    "half-closed": (lambda connection: half_close(connection), "closed the connection"),
     "no http": (lambda connection: connection.sendall(b"SSH-2.0-x\r\n\r\n"), "closed the connection|request failed"),
 }
 
@@ -451,6 +463,7 @@ def test_a_forgotten_sealed_session_is_renewed_once() -> None:
     class Sealed:
         encryption: Any = object()
         read_timeout_sec = 0.0
+        way = Way("http://127.0.0.1:5985/wsman", "ntlm", sealed=True)
         closed = 0
 
         def __init__(self, *answers: Any) -> None:
@@ -596,3 +609,58 @@ def test_the_environment_is_left_alone(serve: Any, monkeypatch: pytest.MonkeyPat
     before = dict(os.environ)
     sender(serve(answering("200 OK", b"<x/>")).port).send(REQUEST)
     assert dict(os.environ) == before
+
+
+def over(kind: str, server: Any, host: str, **given: Any) -> Any:
+    """A sender of either connection plugin to a server of this test, with the proxy options that the plugin has."""
+    values = {"port": server.port, "remote_addr": host, "remote_user": "ops", "remote_password": SECRET}
+    if kind == "winrm":
+        proxy = given.pop("proxy", None)
+        values.update(path="/wsman", transport=["basic"])
+        values["_extras"] = {"ansible_winrm_proxy": proxy, "ansible_winrm_ca_trust_path": given.pop("ca", None)}
+    else:
+        values.update(path="wsman", auth="basic", ca_cert=given.pop("ca", None), ignore_proxy="proxy" not in given)
+        values["message_encryption"] = "never" if given.get("scheme") == "http" else "auto"
+        values["protocol"] = given.pop("scheme")
+    return options_for(kind, {**values, **given}.get).open(Deadline(10))
+
+
+@pytest.mark.parametrize("kind", ["winrm", "psrp"])
+def test_a_guest_at_an_ipv6_address(serve: Any, authority: tuple[Any, Path], kind: str) -> None:
+    """In brackets where a URL wants them, and its certificate is verified all the same."""
+    seen: list[str] = []
+
+    def handler(connection: socket.socket) -> None:
+        seen.append(read_request(connection)[0])
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n<x/>")
+
+    ca, path = authority
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("::1").configure_cert(context)
+    try:
+        server = serve(handler, context, host="::1")
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback address")
+    assert over(kind, server, "::1", scheme="https", ca=str(path)).send(REQUEST) == b"<x/>"
+    assert f"Host: [::1]:{server.port}" in seen[0]
+
+
+@pytest.mark.parametrize("kind", ["winrm", "psrp"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy(serve: Any, authority: tuple[Any, Path], kind: str, scheme: str) -> None:
+    """It is told the guest, through a tunnel where there is TLS; its own password is not shown when it refuses."""
+    seen: list[str] = []
+
+    def handler(connection: socket.socket) -> None:
+        seen.append(read_request(connection)[0])
+        connection.sendall(b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n")
+
+    server = serve(handler)
+    proxy = f"http://me:pr0xy-secret@127.0.0.1:{server.port}"
+    sender_through = over(kind, server, "10.0.0.4", scheme=scheme, proxy=proxy, ca=str(authority[1]))
+    with pytest.raises(Unreachable, match=r"HTTP 407|the proxy on the way to the guest cannot be used") as caught:
+        sender_through.send(REQUEST)
+    line = f"POST http://10.0.0.4:{server.port}/wsman" if scheme == "http" else f"CONNECT 10.0.0.4:{server.port}"
+    assert seen and seen[0].startswith(line)
+    assert f"Proxy-Authorization: Basic {base64.b64encode(b'me:pr0xy-secret').decode()}" in seen[0]
+    assert "pr0xy-secret" not in caught.value.why and SECRET not in caught.value.why

@@ -7,30 +7,14 @@ How a guest was asked, and whether sealed, is read from the emulator's audit log
 
 from __future__ import annotations
 
-import asyncio
-import random
-import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import GuestFacts
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.connection import (
-    Deadline,
-    WinrmSender,
-    read_options,
-)
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.probe import probe
 
 pytest.importorskip("winrm")
 trustme = pytest.importorskip("trustme")
-server = pytest.importorskip("hotpatch_emulator.wsman.server")
-certificates = pytest.importorskip("hotpatch_emulator.wsman.certificates")
-config = pytest.importorskip("hotpatch_emulator.config")
-audit = pytest.importorskip("hotpatch_emulator.audit")
-clock = pytest.importorskip("hotpatch_emulator.clock")
 
 DOCUMENT = {
     "now": "2026-05-13T01:00:00Z",
@@ -45,80 +29,9 @@ DOCUMENT = {
 WRONG = "Not-the-passw0rd"
 
 
-class Guests:
-    """The emulator's listeners in a thread of their own."""
-
-    def __init__(self, folder: Path) -> None:
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        network = f"127.{random.randint(60, 250)}.{random.randint(0, 255)}.0/24"
-        fleet = config.parse(DOCUMENT, network=network)
-        self.folder = folder
-        self.authority = trustme.CA()
-        self.authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-        self.clock = clock.EmulatedClock(fleet.now, fleet.speed)
-        self.audit = audit.Audit(folder / "audit.jsonl", self.clock)
-        self.fleet = fleet.fleet
-        self.listeners = self.run(server.start_guests(self.fleet, self.authority, self.audit, self.clock))
-
-    def run(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
-
-    def close(self) -> None:
-        self.run(self.listeners.cleanup())
-        self.audit.close()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-
-    def certificate(self, principal: str = "hotpatch-probe@localhost", authority: Any = None) -> dict[str, str]:
-        pem, key = certificates.issue_client(authority or self.authority, principal)
-        (self.folder / "client.pem").write_bytes(pem)
-        (self.folder / "client-key.pem").write_bytes(key)
-        return {
-            "ansible_winrm_cert_pem": str(self.folder / "client.pem"),
-            "ansible_winrm_cert_key_pem": str(self.folder / "client-key.pem"),
-        }
-
-    def sender(self, name: str, transport: list[str], extras: dict[str, Any], **options: Any) -> WinrmSender:
-        guest = self.fleet.by_name(name).guest
-        common = {"ansible_winrm_ca_trust_path": str(self.folder / "ca.pem"), "ansible_winrm_proxy": None}
-        values = {
-            "port": 5986 if guest.winrm_service.https_listener else 5985,
-            "remote_addr": guest.address,
-            "remote_user": guest.username,
-            "remote_password": guest.password,
-            "transport": transport,
-            "_extras": {**common, **extras},
-            **options,
-        }
-        self.found = read_options(values.get)
-        return WinrmSender(self.found, Deadline(10))
-
-    def probe(
-        self, name: str, transport: list[str], extras: dict[str, Any] | None = None, **options: Any
-    ) -> GuestFacts:
-        sender = self.sender(name, transport, extras or {}, **options)
-        try:
-            facts = probe(sender, self.clock, "poll", self.found.redact)
-        finally:
-            sender.close()
-        for secret in (self.fleet.by_name(name).guest.password, WRONG):
-            assert secret not in str(facts)
-        return facts
-
-    def asked(self) -> list[tuple[str, bool]]:
-        """How each answered read was asked: authentication, sealed."""
-        lines = [line for line in self.audit.lines() if line["kind"] == "winrm" and "action" in line]
-        return [(line["authentication"], line["sealed"]) for line in lines if line.get("fault") != "forget_session"]
-
-    def statuses(self) -> set[int]:
-        return {line["status"] for line in self.audit.lines() if line["kind"] == "winrm"}
-
-
 @pytest.fixture
-def guests(tmp_path: Path) -> Iterator[Guests]:
-    running = Guests(tmp_path)
-    yield running
-    running.close()
+def guests(emulated: Any) -> Any:
+    return emulated(DOCUMENT)
 
 
 @pytest.mark.parametrize(
@@ -129,18 +42,23 @@ def guests(tmp_path: Path) -> Iterator[Guests]:
         ("tls01", ["ntlm"], {}, ("ntlm", False)),
         ("tls01", ["ntlm"], {"ansible_winrm_message_encryption": "always"}, ("ntlm", True)),
         ("basic01", ["ntlm", "ssl"], {}, ("basic", False)),
+        ("http01", ["psrp:negotiate"], {}, ("ntlm", True)),
+        ("http01", ["psrp:ntlm"], {}, ("ntlm", True)),
+        ("tls01", ["psrp:negotiate"], {}, ("ntlm", False)),
+        ("tls01", ["psrp:ntlm"], {"ansible_winrm_message_encryption": "always"}, ("ntlm", True)),
+        ("basic01", ["psrp:basic"], {}, ("basic", False)),
     ],
 )
-def test_ntlm(guests: Guests, name: str, transport: list[str], extras: dict[str, Any], asked: tuple[str, bool]) -> None:
+def test_ntlm(guests: Any, name: str, transport: list[str], extras: dict[str, Any], asked: tuple[str, bool]) -> None:
     """Sealed over http, bound to the channel over https."""
     facts = guests.probe(name, transport, extras)
     assert facts.reachable and facts.ubr.value == guests.fleet.by_name(name).guest.ubr
     assert guests.asked() == [asked] * facts.round_trips
 
 
-@pytest.mark.parametrize("transport", ["certificate", "ssl"])
+@pytest.mark.parametrize("transport", ["certificate", "ssl", "psrp:certificate"])
 @pytest.mark.parametrize("options", [{}, {"remote_user": None, "remote_password": None}])
-def test_certificate(guests: Guests, transport: str, options: dict[str, Any]) -> None:
+def test_certificate(guests: Any, transport: str, options: dict[str, Any]) -> None:
     """The mapped certificate stands for the account, with and without a user name."""
     facts = guests.probe("cert01", [transport], guests.certificate(), **options)
     assert facts.reachable, facts.why
@@ -156,22 +74,30 @@ def test_certificate(guests: Guests, transport: str, options: dict[str, Any]) ->
         ("http01", "basic", {}, "does not take basic authentication here (HTTP 401) but offers Negotiate"),
         ("basic01", "ntlm", {}, "but offers Basic; set ansible_winrm_transport to basic"),
         ("basic01", "certificate", {}, "refused the client certificate (HTTP 401)"),
+        ("http01", "psrp:ntlm", {"remote_password": WRONG}, "user name or password is wrong"),
+        ("tls01", "psrp:basic", {}, "but offers Negotiate, Kerberos; set ansible_psrp_auth to ntlm or kerberos"),
+        ("basic01", "psrp:ntlm", {}, "but offers Basic; set ansible_psrp_auth to basic"),
+        ("basic01", "psrp:certificate", {}, "refused the client certificate (HTTP 401)"),
     ],
 )
-def test_refusals(guests: Guests, name: str, transport: str, options: dict[str, Any], why: str) -> None:
+def test_refusals(guests: Any, name: str, transport: str, options: dict[str, Any], why: str) -> None:
     """A result with the reason; nothing was answered."""
     facts = guests.probe(name, [transport], guests.certificate(), **options)
     assert not facts.reachable and why in facts.why
     assert guests.asked() == [] and guests.statuses() == {401}
 
 
-def test_unsealed_messages_are_refused_with_the_way_out(guests: Guests) -> None:
+@pytest.mark.parametrize(
+    ("transport", "variable"),
+    [("ntlm", "ansible_winrm_message_encryption"), ("psrp:ntlm", "ansible_psrp_message_encryption")],
+)
+def test_unsealed_messages_are_refused_with_the_way_out(guests: Any, transport: str, variable: str) -> None:
     """AllowUnencrypted is false on a Windows that nobody has changed."""
-    facts = guests.probe("http01", ["ntlm"], {"ansible_winrm_message_encryption": "never"})
-    assert not facts.reachable and "ansible_winrm_message_encryption" in facts.why
+    facts = guests.probe("http01", [transport], {"ansible_winrm_message_encryption": "never"})
+    assert not facts.reachable and variable in facts.why
 
 
-def test_a_certificate_of_somebody_else(guests: Guests) -> None:
+def test_a_certificate_of_somebody_else(guests: Any) -> None:
     """Of another account, and of another authority."""
     facts = guests.probe("cert01", ["certificate"], guests.certificate("somebody@localhost"))
     assert not facts.reachable and "maps it to no account" in facts.why
@@ -179,18 +105,20 @@ def test_a_certificate_of_somebody_else(guests: Guests) -> None:
     assert not facts.reachable and "does not trust the issuer of the client certificate" in facts.why
 
 
-def test_a_forgotten_session_is_renewed(guests: Guests) -> None:
+@pytest.mark.parametrize("transport", ["ntlm", "psrp:ntlm"])
+def test_a_forgotten_session_is_renewed(guests: Any, transport: str) -> None:
     """Sealed with new keys, and nothing is lost."""
     guests.listeners.faults.set(guests.fleet.by_name("http01").guest.address, {"answer": "forget_session", "times": 1})
-    facts = guests.probe("http01", ["ntlm"])
+    facts = guests.probe("http01", [transport])
     assert facts.reachable, facts.why
     assert guests.asked() == [("ntlm", True)] * 2
 
 
+@pytest.mark.parametrize("transport", ["ntlm", "psrp:ntlm"])
 @pytest.mark.parametrize("name", ["http01", "tls01"])
-def test_a_dropped_connection_is_authenticated_anew(guests: Guests, name: str) -> None:
+def test_a_dropped_connection_is_authenticated_anew(guests: Any, name: str, transport: str) -> None:
     """Windows drops idle connections after two minutes, and with them what was proved."""
-    sender = guests.sender(name, ["ntlm"], {})
+    sender = guests.sender(name, [transport], {})
     first = probe(sender, guests.clock, "poll")
     assert first.reachable
     station = guests.listeners._stations[guests.fleet.by_name(name).guest.address]
@@ -205,7 +133,7 @@ def test_a_dropped_connection_is_authenticated_anew(guests: Guests, name: str) -
     assert guests.asked() == [("ntlm", name == "http01")] * 4
 
 
-def test_a_password_that_changes_between_reads(guests: Guests) -> None:
+def test_a_password_that_changes_between_reads(guests: Any) -> None:
     """The second read ends as a reason, and nothing is sent unsealed instead."""
     sender = guests.sender("http01", ["ntlm"], {})
     assert probe(sender, guests.clock, "poll").reachable
@@ -224,18 +152,20 @@ def test_a_password_that_changes_between_reads(guests: Guests) -> None:
     assert guests.asked() == [("ntlm", True)] * 2
 
 
+@pytest.mark.parametrize("transport", ["ntlm", "psrp:ntlm"])
 @pytest.mark.parametrize("answer", ["doctype", "garbage", "wrong_relates_to"])
-def test_hostile_content_that_is_sealed(guests: Guests, answer: str) -> None:
+def test_hostile_content_that_is_sealed(guests: Any, answer: str, transport: str) -> None:
     """Whoever has the keys may still lie."""
     guests.listeners.faults.set(guests.fleet.by_name("http01").guest.address, {"answer": answer})
-    facts = guests.probe("http01", ["ntlm"])
+    facts = guests.probe("http01", [transport])
     assert not facts.reachable
     assert any(word in facts.why for word in ("DOCTYPE", "not well-formed", "another message", "UTF-8")), facts.why
 
 
+@pytest.mark.parametrize("transport", ["ntlm", "psrp:ntlm"])
 @pytest.mark.parametrize("answer", ["reset", "truncate", "http_error", "endless_body", "hang"])
-def test_other_troubles_of_sealed_answers(guests: Guests, answer: str) -> None:
+def test_other_troubles_of_sealed_answers(guests: Any, answer: str, transport: str) -> None:
     """Each ends as a reason."""
     guests.listeners.faults.set(guests.fleet.by_name("http01").guest.address, {"answer": answer})
-    facts = guests.probe("http01", ["ntlm"], connection_timeout=1)
+    facts = guests.probe("http01", [transport], connection_timeout=1)
     assert not facts.reachable and facts.why.isprintable()

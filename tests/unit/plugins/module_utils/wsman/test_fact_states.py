@@ -68,7 +68,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guests]:
 @pytest.fixture
 def guests(running: Guests) -> Iterator[Guests]:
     yield running
-    running.behave()
+    running.behave_first()
 
 
 CURRENT_VERSION = "SOFTWARE/Microsoft/Windows NT/CurrentVersion"
@@ -243,7 +243,7 @@ def test_the_table_is_whole() -> None:
 
 @pytest.fixture(scope="module")
 def whole(running: Guests) -> GuestFacts:
-    return running.probe(subset="all")
+    return running.read(subset="all")
 
 
 @pytest.mark.parametrize("name", FACTS)
@@ -257,7 +257,7 @@ def test_value(running: Guests, whole: GuestFacts, name: str) -> None:
 def test_all_in_one_reading(guests: Guests) -> None:
     """No more requests than the subsets promise, and every fact survives the way through JSON."""
     before = guests.requests()
-    facts = guests.probe(subset="all")
+    facts = guests.read(subset="all")
     assert facts.round_trips == guests.requests() - before <= sum(TRIPS.values())
     assert guest_from_dict(facts.to_dict()) == facts
 
@@ -266,7 +266,7 @@ def test_all_in_one_reading(guests: Guests) -> None:
 def test_requests_of_a_subset(guests: Guests, subset: str) -> None:
     """Counted by the guest: each subset takes at most what it promises, beyond the two of every reading."""
     before = guests.requests()
-    facts = guests.probe(subset=subset)
+    facts = guests.read(subset=subset)
     asked = guests.requests() - before
     assert facts.round_trips == asked <= TRIPS[subset] + (0 if subset == "min" else TRIPS["min"])
     unread = {name for name in FACTS if getattr(facts, name).is_unreadable}
@@ -282,7 +282,7 @@ def test_absent(guests: Guests, name: str) -> None:
     assert change is not None
     change(state)
     try:
-        fact = getattr(guests.probe(subset=SUBSET[name]), name)
+        fact = getattr(guests.read(subset=SUBSET[name]), name)
     finally:
         inside = kept["inside"]
         vars(inside).update(kept_inside)
@@ -294,8 +294,8 @@ def test_absent(guests: Guests, name: str) -> None:
 def test_unreadable(guests: Guests, name: str) -> None:
     """Nobody could read it, and the reason is told."""
     behaviour, why = TABLE[name][2:]
-    guests.behave(**behaviour)
-    facts = guests.probe(subset=SUBSET[name])
+    guests.behave_first(**behaviour)
+    facts = guests.read(subset=SUBSET[name])
     fact = getattr(facts, name)
     assert facts.reachable and (fact.state, fact.value) == ("unreadable", None)
     assert why in fact.why
@@ -303,7 +303,7 @@ def test_unreadable(guests: Guests, name: str) -> None:
 
 def test_a_machine_without_anything_special(guests: Guests) -> None:
     """No cluster, no SQL Server, no policies: absent or empty, never unreadable."""
-    facts = guests.probe("plain01", subset="all")
+    facts = guests.read("plain01", subset="all")
     assert facts.cluster_name.is_absent and facts.cluster_owner_node.is_absent and facts.sql_instances.is_absent
     assert facts.update_policies.value == {} and facts.update_source.value == "windows_update"
     assert facts.update_events.value == () and facts.licensing_mutex.is_absent
@@ -316,7 +316,7 @@ def test_folders_that_nobody_may_see(guests: Guests) -> None:
     state = guests.state()
     versions, state.inside.extension_versions = state.inside.extension_versions, None
     try:
-        facts = guests.probe(subset="extension")
+        facts = guests.read(subset="extension")
     finally:
         state.inside.extension_versions = versions
     assert facts.hotpatch_extension_versions.is_unreadable and "may not read" in facts.hotpatch_extension_versions.why
@@ -327,7 +327,7 @@ def test_services_that_nobody_may_see(guests: Guests) -> None:
     state = guests.state()
     services, state.services = state.services, {"WinRM": "Running"}
     try:
-        facts = guests.probe(subset="services")
+        facts = guests.read(subset="services")
     finally:
         state.services = services
     assert facts.services.is_unreadable and "wuauserv" in facts.services.why
@@ -335,7 +335,7 @@ def test_services_that_nobody_may_see(guests: Guests) -> None:
 
 def test_a_slow_log_costs_its_own_fact_only(guests: Guests) -> None:
     """WMI scans the event log; it is asked last."""
-    guests.behave(slow={"Win32_NTLogEvent": 30})
-    facts = guests.probe(subset="all")
+    guests.behave_first(slow={"Win32_NTLogEvent": 30})
+    facts = guests.read(subset="all")
     assert facts.reachable and facts.update_events.is_unreadable
     assert {name for name in FACTS if getattr(facts, name).is_unreadable} == {"update_events"}

@@ -130,14 +130,25 @@ def test_guests_that_hang_take_their_share_only(windows: Any) -> None:
     never.set()
 
 
-def test_the_time_for_all_is_kept_even_against_a_sender_that_is_not(windows: Any) -> None:
-    """Whatever a library waits for, the reading ends; who was not read is told so."""
+def test_senders_that_keep_no_time_are_left_to_their_threads(windows: Any) -> None:
+    """Whatever a library waits for, others are read with another thread, and who was not read is told so."""
     never = threading.Event()
     stuck = Options(lambda _deadline: Refusing(lambda: never.wait(60) or None))
-    found = read([Target("a", stuck), Target("b", stuck), Target("c", healthy(windows))], 1, 1)
-    assert [guest.reachable for guest in found.values()] == [False] * 3
+    found = read([Target("a", stuck), Target("b", stuck), Target("c", healthy(windows))], 4, 1)
+    assert [guest.reachable for guest in found.values()] == [False, False, True]
+    assert all("seconds allowed in total" in found[host].why for host in "ab")
+    never.set()
+
+
+def test_the_time_for_all_is_kept() -> None:
+    """Also when nobody is read; then it is told for how many it was."""
+    never = threading.Event()
+    stuck = Options(lambda _deadline: Refusing(lambda: never.wait(60) or None))
+    started = time.monotonic()
+    found = read([Target(f"h{n}", stuck) for n in range(3)], 0.5, 3)
+    assert time.monotonic() - started < 5
     assert {guest.why for guest in found.values()} == {
-        "the guest was not read within the 1 seconds allowed for 3 guests together"
+        "the guest was not read within the 0.5 seconds allowed for 3 guests together"
     }
     never.set()
 
