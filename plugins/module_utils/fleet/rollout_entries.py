@@ -17,6 +17,7 @@ from ..domain.timestamps import parse_timestamp, to_iso
 
 DECIDED = frozenset({"claimed", "withheld", "not_offered", "failed", "unlisted"})
 """Outcomes of patch_installation after which the guest can be asked for proof."""
+_UNREAD: Fact[float] = Fact.unreadable("not asked")
 
 
 def offers_of(updates: Any) -> list[AvailablePatch]:
@@ -101,4 +102,6 @@ def brief(guest: GuestFacts | None) -> dict[str, Any] | None:
         "skew_seconds": guest.skew_seconds.value,
         "pending_restart": guest.pending_restart.value,
         "smbios_uuid": guest.smbios_uuid.value,
+        "cpu_percent": getattr(guest, "cpu_percent", _UNREAD).value,
+        "free_memory_kb": guest.free_memory_kb.value,
     }

@@ -15,12 +15,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..domain.next_steps import next_step
 from ..domain.waves import allows, parse_budget
-from .rollout_state import FINISHED, RUNNING, STOPPED, Record, Rollout, ensure_state_dir, write_durably
+from . import report_figures
+from .rollout_state import FINISHED, RUNNING, STOPPED, Record, Rollout
 
-REPORT_FORMAT = 1
+REPORT_FORMAT = 2
 LIMIT_OPTION = "hotpatch_not_started_limit"
 _DASH = "-"
+_ONE_RING = "all"
+PLACE = ("service", "location", "zone", "availability_set", "update_domain")
+_LOST = frozenset({"lost", "wave_not_judged"})
+TERMINAL_ROWS = 500
+"""A larger fleet's table shows only the machines that need a person: a terminal, and AWX's event, hold no more."""
 
 
 @dataclass
@@ -62,6 +69,11 @@ def close(rollout: Rollout, now: str) -> Closing:
     return closing
 
 
+def lost_of(rollout: Rollout) -> list[str]:
+    """The machines that :func:`close` found lost, read from their reason codes."""
+    return [record.host for record in rollout.in_scope if record.reason_code in _LOST]
+
+
 def build(
     rollout: Rollout, lost: Sequence[str], counting: Iterable[str], not_started_limit: object = "0"
 ) -> dict[str, Any]:
@@ -88,10 +100,17 @@ def build(
         "msg": summary_sentence(rollout, machines),
         "counts": counts,
         "counting_against_budget": sum(machine["counts_against_budget"] for machine in machines),
+        "claimed": counts.get("claimed", 0),
         "lost": list(lost),
+        "compliance": report_figures.compliance(machines),
+        "restarts": report_figures.restarts(machines),
+        "load": report_figures.load(machines),
+        "problems": report_figures.problems(machines),
+        "rings": [_ring_row(ring) for ring in getattr(rollout, "rings", ())],
         "waves": [
             {
                 "number": wave.number,
+                "ring": getattr(wave, "ring", None) or _ONE_RING,
                 "started": wave.started,
                 "finished": wave.finished,
                 "machines": [rollout.machines[key].host for key in wave.machines if key in rollout.machines],
@@ -102,13 +121,25 @@ def build(
     }
 
 
+def _ring_row(ring: Any) -> dict[str, Any]:
+    return {
+        "name": ring.name,
+        "started": ring.started,
+        "finished": ring.finished,
+        "soak_until": ring.soak_until,
+        "soaked": ring.soaked,
+    }
+
+
 def machine_row(record: Record, counts: bool) -> dict[str, Any]:
     """One machine of the report: verdict, reason and the evidence behind it."""
     return {
         "host": record.host,
         "id": record.id,
         "name": record.name,
+        "ring": getattr(record, "ring", None) or _ONE_RING,
         "wave": record.wave,
+        **{name: getattr(record, name, None) for name in PLACE},
         "product": record.product,
         "track": record.track,
         "release": record.release,
@@ -116,6 +147,8 @@ def machine_row(record: Record, counts: bool) -> dict[str, Any]:
         "reason_code": record.reason_code,
         "reason": record.reason,
         "counts_against_budget": counts,
+        "group": report_figures.group_of(record.verdict, counts),
+        "next_step": next_step(record.verdict, record.reason_code),
         "evidence": record.evidence,
         "kb_numbers": record.kbs,
         "installation": record.install,
@@ -173,7 +206,13 @@ def outcome(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def table(report: dict[str, Any]) -> list[str]:
-    """The report's machines as lines for a terminal: one verdict and reason a machine, in plan order."""
+    """The report's machines as lines for a terminal: one verdict and reason a machine, in plan order.
+
+    Of a large fleet only those that need a person, and no more than TERMINAL_ROWS of them; the report has them all.
+    """
+    machines = report["machines"]
+    if len(machines) > TERMINAL_ROWS:
+        machines = [item for item in machines if item["group"] in ("attention", "open")][:TERMINAL_ROWS]
     rows = [
         (
             printable(machine["host"]),
@@ -181,9 +220,12 @@ def table(report: dict[str, Any]) -> list[str]:
             str(machine["verdict"] or "no_verdict"),
             printable(machine["reason"] or ""),
         )
-        for machine in report["machines"]
+        for machine in machines
     ]
-    return columns(("MACHINE", "WAVE", "VERDICT", "REASON"), rows)
+    lines = columns(("MACHINE", "WAVE", "VERDICT", "REASON"), rows)
+    if len(machines) < len(report["machines"]):
+        lines.append(f"and {len(report['machines']) - len(machines)} more machines, in the report")
+    return lines
 
 
 def columns(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -215,17 +257,9 @@ def text(report: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(report: dict[str, Any], report_dir: str) -> dict[str, str]:
-    """Write report.json and report.txt; returns their paths. Raises StateError."""
-    folder = ensure_state_dir(report_dir)
-    paths = {"json": folder / "report.json", "text": folder / "report.txt"}
-    write_durably(paths["json"], json.dumps(report, indent=1) + "\n")
-    write_durably(paths["text"], text(report))
-    return {kind: str(path) for kind, path in paths.items()}
-
-
 def read(report_dir: str) -> dict[str, Any] | None:
-    """Read the last report.json, or None where there is none; raises ValueError for anything that is no report."""
+    """Read the last report.json, or None where there is none; raises ValueError for anything that is no report of this
+    collection's version."""
     path = Path(report_dir).expanduser() / "report.json"
     if not path.is_file():
         return None
@@ -237,4 +271,8 @@ def read(report_dir: str) -> dict[str, Any] | None:
 
 def printable(value: object) -> str:
     """Make text that came from a machine safe for a terminal: no control or formatting characters, one line."""
-    return "".join(" " if unicodedata.category(letter).startswith("C") else letter for letter in str(value))
+    shown = str(value)
+    if shown.isprintable():
+        return shown
+    # Line and paragraph separators (Zl, Zp) end lines as well.
+    return "".join(" " if unicodedata.category(letter)[0] == "C" or letter in "\u2028\u2029" else letter for letter in shown)

@@ -1,0 +1,66 @@
+# Copyright (c) 2026, winfleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person does next about a machine that did not reach the release: one sentence by reason, else by verdict."""
+
+from __future__ import annotations
+
+_BY_REASON: dict[str, str] = {
+    "agent_not_ready": "Start the VM agent (service WindowsAzureGuestAgent) in the guest, then run the rollout again.",
+    "baseline_due": "Install the quarter's baseline, which restarts the machine, then run the rollout again.",
+    "booted_after_start": "Ask the guest's System event log who restarted it (events 1074 and 6008), and check its "
+    "services; the rollout sent no restart.",
+    "customer_schedule_flag": "Set bypassPlatformSafetyChecksOnUserSchedule to false, or leave the machine to its schedule.",
+    "enrolling": "Run winfleet.hotpatch.enroll and wait until hotpatching is effective in the guest.",
+    "error_budget": "Mend the machines that ended badly, then run the rollout again: it goes on where it stopped.",
+    "excluded": "Look at the KB's rebootBehavior and at exclusions; an installation that may restart needs an explicit word.",
+    "extension_operations_off": "Allow extension operations on the machine, or leave it out of the rollout.",
+    "guest_identity_unknown": "Read the guest with winfleet.hotpatch.verify: its SMBIOS UUID could not be compared with "
+    "Azure's vmId.",
+    "guest_unreachable": "Check the WinRM listener, the firewall and the host's ansible_winrm variables, then run again.",
+    "hotpatching_off": "Run winfleet.hotpatch.enroll, which switches hotpatching on.",
+    "left_track": "It stays off the hotpatch track until the next baseline; plan a restart for it.",
+    "lost": "Run the rollout again: the machine dropped out of the run before it was judged, and nothing was sent to it.",
+    "machine_unread": "Check that the machine still exists and that the principal may read it.",
+    "may_reboot": "Azure offers the KB as one that may restart the machine; plan a restart window for it.",
+    "not_effective": "Run winfleet.hotpatch.enroll and wait until hotpatching is effective in the guest.",
+    "not_enrolled": "Run winfleet.hotpatch.enroll, which switches hotpatching on.",
+    "off_track": "It stays off the hotpatch track until the next baseline; plan a restart for it.",
+    "patch_mode": "Set the patch mode to AutomaticByPlatform (winfleet.hotpatch.enroll does).",
+    "release_unknown": "Name the KB in hotpatch_kb_numbers, or update the release calendar.",
+    "restart_pending": "Restart the machine in a window of its own, then run the rollout again.",
+    "restart_pending_unread": "Give the WinRM user the right to read the pending restart, then run the rollout again.",
+    "rollout_stopped": "Mend what stopped the rollout, then run it again: it goes on with this machine.",
+    "status_failed": "Look up Azure's error and the guest's Windows Update log, mend it, then run with hotpatch_retry: true.",
+    "wave_not_judged": "Run the rollout again: it finds what was sent, joins it and proves it, and sends nothing twice.",
+    "window_exceeded": "Raise hotpatch_maximum_duration or find what slows the installation, then run with "
+    "hotpatch_retry: true.",
+    "wrong_guest": "Correct the host's address in the inventory: another machine answered under it.",
+}
+_BY_VERDICT: dict[str, str] = {
+    "restarted_unexpectedly": _BY_REASON["booted_after_start"],
+    "withheld": "Look at why the KB was kept out (rebootBehavior, exclusions), then run with hotpatch_retry: true.",
+    "not_offered": "Check the machine's update source (WSUS, policies) and its assessment; Azure does not offer it the KB.",
+    "failed": "Read the reason and the guest's Windows Update log, mend it, then run with hotpatch_retry: true.",
+    "unproven": "Run winfleet.hotpatch.verify for it: what the guest shows decides, and nothing is sent.",
+    "unreachable": "See whether the machine is up and WinRM answers, then run winfleet.hotpatch.verify for it.",
+    "not_started": "Read the reason, mend it, then run the rollout again: nothing was sent to this machine.",
+    "skipped": "Nothing is due, unless this machine should be part of the rollout.",
+    "claimed": "Azure says it is patched; to prove it, make its WinRM reachable and run winfleet.hotpatch.verify.",
+}
+OPEN = "The rollout has not judged it yet; run the rollout again and it goes on with this machine."
+"""For a machine without a verdict, as in the report of an interrupted rollout."""
+
+_UNKNOWN = "Read the reason and the evidence, and run winfleet.hotpatch.verify for it."
+_SETTLED = frozenset({"patched", "already_current", "patched_restarted_as_planned", "patched_by_platform"})
+
+
+def next_step(verdict: str | None, reason_code: str | None) -> str:
+    """Return the next step as one sentence; the empty string for a machine that is at the release.
+
+    A verdict or code that is not known here still gets a sentence: nobody is left with an error and no next step.
+    """
+    if verdict is None:
+        return OPEN
+    if verdict in _SETTLED:
+        return ""
+    return _BY_REASON.get(reason_code or "") or _BY_VERDICT.get(verdict) or _UNKNOWN
