@@ -13,6 +13,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import rol
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.lock import FolderLock
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_options import ROLLOUT_REPORT
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_state import StateError
+from ansible_collections.winfleet.hotpatch.plugins.plugin_utils import report_files
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import RolloutAction
 
 
@@ -37,7 +38,7 @@ class ActionModule(RolloutAction):
         closing = rollout_report.close(rollout, self.now)
         rollout_state.save(options["state_dir"], rollout, self.now)
         report = rollout_report.build(rollout, closing.lost, COUNTS_AGAINST_BUDGET, options["not_started_limit"])
-        paths = rollout_report.write(report, report_dir)
+        paths = dict(report_files.write(report, report_dir))
         FolderLock(Path(options["state_dir"]).expanduser(), self.owner()).release()
         self._print(report, paths)
         return {"changed": False, "report_files": paths, **rollout_report.outcome(report)}

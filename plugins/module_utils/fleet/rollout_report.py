@@ -18,13 +18,11 @@ from typing import Any
 from ..domain.next_steps import next_step
 from ..domain.waves import allows, parse_budget
 from . import report_figures
-from .rollout_state import FINISHED, RUNNING, STOPPED, Record, Rollout
+from .rollout_state import FINISHED, RUNNING, STOPPED, Record, Ring, Rollout
 
 REPORT_FORMAT = 2
 LIMIT_OPTION = "hotpatch_not_started_limit"
 _DASH = "-"
-_ONE_RING = "all"
-PLACE = ("service", "location", "zone", "availability_set", "update_domain")
 _LOST = frozenset({"lost", "wave_not_judged"})
 TERMINAL_ROWS = 500
 """A larger fleet's table shows only the machines that need a person: a terminal, and AWX's event, hold no more."""
@@ -84,7 +82,8 @@ def build(
     """
     against = frozenset(counting)
     counts = rollout.counts()
-    machines = [machine_row(record, record.verdict in against) for record in rollout.in_scope]
+    only_ring = rollout.rings[0].name if len(rollout.rings) == 1 else None
+    machines = [machine_row(record, record.verdict in against, only_ring) for record in rollout.in_scope]
     failure = failure_sentence(rollout, lost, not_started_limit)
     return {
         "format": REPORT_FORMAT,
@@ -106,11 +105,11 @@ def build(
         "restarts": report_figures.restarts(machines),
         "load": report_figures.load(machines),
         "problems": report_figures.problems(machines),
-        "rings": [_ring_row(ring) for ring in getattr(rollout, "rings", ())],
+        "rings": [_ring_row(ring) for ring in rollout.rings],
         "waves": [
             {
                 "number": wave.number,
-                "ring": getattr(wave, "ring", None) or _ONE_RING,
+                "ring": wave.ring,
                 "started": wave.started,
                 "finished": wave.finished,
                 "machines": [rollout.machines[key].host for key in wave.machines if key in rollout.machines],
@@ -121,7 +120,7 @@ def build(
     }
 
 
-def _ring_row(ring: Any) -> dict[str, Any]:
+def _ring_row(ring: Ring) -> dict[str, Any]:
     return {
         "name": ring.name,
         "started": ring.started,
@@ -131,15 +130,19 @@ def _ring_row(ring: Any) -> dict[str, Any]:
     }
 
 
-def machine_row(record: Record, counts: bool) -> dict[str, Any]:
-    """One machine of the report: verdict, reason and the evidence behind it."""
+def machine_row(record: Record, counts: bool, only_ring: str | None = None) -> dict[str, Any]:
+    """One machine of the report: verdict, reason and the evidence behind it; *only_ring* names a rollout's one ring."""
     return {
         "host": record.host,
         "id": record.id,
         "name": record.name,
-        "ring": getattr(record, "ring", None) or _ONE_RING,
+        "ring": record.ring or only_ring,
         "wave": record.wave,
-        **{name: getattr(record, name, None) for name in PLACE},
+        "service": record.service,
+        "location": record.location,
+        "zone": record.zone,
+        "availability_set": record.availability_set,
+        "update_domain": record.update_domain,
         "product": record.product,
         "track": record.track,
         "release": record.release,
@@ -155,6 +158,7 @@ def machine_row(record: Record, counts: bool) -> dict[str, Any]:
         "guest_before": record.before,
         "guest_after": record.after,
         "earlier": record.earlier,
+        "notes": record.notes,
     }
 
 
@@ -249,11 +253,12 @@ def text(report: dict[str, Any]) -> str:
         lines += [f"    - {printable(item)}" for item in machine["evidence"]]
         installation = machine["installation"] or {}
         if installation.get("installation_activity_id"):
-            lines.append(
-                f"    - installation {installation['installation_activity_id']}, started "
+            told = (
+                f"installation {installation['installation_activity_id']}, started "
                 f"{installation.get('start_time')} by {installation.get('started_by')}, "
                 f"Azure's status {installation.get('status')}"
             )
+            lines.append(f"    - {printable(told)}")
     return "\n".join(lines) + "\n"
 
 
