@@ -102,7 +102,7 @@ def evidence(machine: dict[str, Any]) -> str:
         if machine[f"guest_{when}"]:
             lines.append(f"Guest {when}: {_reading(machine[f'guest_{when}'])}")
     lines += [f"Plan: {note}" for note in machine["notes"]]
-    return "\n".join(printable(line) for line in [*lines, machine["id"]])
+    return "\n".join(f"• {printable(line)}" for line in [*lines, machine["id"]])
 
 
 def _lines(machine: dict[str, Any]) -> Markup:

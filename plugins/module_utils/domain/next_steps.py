@@ -30,6 +30,7 @@ _BY_REASON: dict[str, str] = {
     "restart_pending": "Restart the machine in a window of its own, then run the rollout again.",
     "restart_pending_unread": "Give the WinRM user the right to read the pending restart, then run the rollout again.",
     "rollout_stopped": "Mend what stopped the rollout, then run it again: it goes on with this machine.",
+    "selected": "Run the rollout again: its installation may have been sent, so it is joined and proven, never sent twice.",
     "status_failed": "Look up Azure's error and the guest's Windows Update log, mend it, then run with hotpatch_retry: true.",
     "wave_not_judged": "Run the rollout again: it finds what was sent, joins it and proves it, and sends nothing twice.",
     "window_exceeded": "Raise hotpatch_maximum_duration or find what slows the installation, then run with "
@@ -47,7 +48,7 @@ _BY_VERDICT: dict[str, str] = {
     "skipped": "Nothing is due, unless this machine should be part of the rollout.",
     "claimed": "Azure says it is patched; to prove it, make its WinRM reachable and run winfleet.hotpatch.verify.",
 }
-OPEN = "The rollout has not judged it yet; run the rollout again and it goes on with this machine."
+OPEN = "Run the rollout again: it goes on with this machine, to which nothing was sent yet."
 """For a machine without a verdict, as in the report of an interrupted rollout."""
 
 _UNKNOWN = "Read the reason and the evidence, and run winfleet.hotpatch.verify for it."
@@ -58,9 +59,12 @@ def next_step(verdict: str | None, reason_code: str | None) -> str:
     """Return the next step as one sentence; the empty string for a machine that is at the release.
 
     A verdict or code that is not known here still gets a sentence: nobody is left with an error and no next step.
+
+    :param verdict: None for a machine that was not judged.
+    :param reason_code: the verdict's, or for a machine without one the stage it is in.
     """
     if verdict is None:
-        return OPEN
+        return _BY_REASON["selected"] if reason_code == "selected" else OPEN
     if verdict in _SETTLED:
         return ""
     return _BY_REASON.get(reason_code or "") or _BY_VERDICT.get(verdict) or _UNKNOWN

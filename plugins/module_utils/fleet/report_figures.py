@@ -12,7 +12,6 @@ from datetime import timedelta
 from statistics import median, quantiles
 from typing import Any
 
-from ..domain.next_steps import next_step
 from ..domain.releases import Release, release_from_dict
 from ..domain.restarts import spared_since_boot, spares_restart
 from ..domain.timestamps import parse_timestamp
@@ -27,7 +26,7 @@ _OTHER = {"claimed": "claimed", "skipped": "left_out", "not_started": "open", No
 UNKNOWN_PLACE = "unknown"
 NAMED_HOSTS = 20
 """How many hosts a problem names; all of them are in the machine rows."""
-HEAVIEST = 10
+HEAVIEST = 5
 
 
 def group_of(verdict: str | None, counts: bool) -> str:
@@ -145,7 +144,7 @@ def problems(rows: Sequence[Row]) -> list[dict[str, Any]]:
     found: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if row["group"] in ("attention", "open"):
-            found.setdefault((str(row["verdict"] or "no_verdict"), str(row["reason_code"] or "open")), []).append(row)
+            found.setdefault((str(row["verdict"] or "no_verdict"), str(row["reason_code"] or row["stage"])), []).append(row)
     entries = [
         {
             "verdict": verdict,
@@ -154,7 +153,7 @@ def problems(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "machines": len(members),
             "hosts": [str(row["host"]) for row in members[:NAMED_HOSTS]],
             "example": str(members[0]["reason"] or ""),
-            "next_step": next_step(members[0]["verdict"], members[0]["reason_code"]),
+            "next_step": members[0]["next_step"],
         }
         for (verdict, code), members in found.items()
     ]
