@@ -14,8 +14,11 @@ author:
   - winfleet contributors (@winfleet)
 description:
   - A part of the playbook C(winfleet.hotpatch.rollout), which is what to run.
-  - Gives each machine of the plan that has none its verdict, prints the table, writes C(report.json) and C(report.txt),
-    and gives the lock of the state folder back.
+  - Gives each machine of the plan that has none its verdict, prints the table, writes the report, and gives the lock of
+    the state folder back.
+  - The report is C(report.html) (one page that needs no network), C(report.json) (which C(docs/report.schema.json)
+    describes), C(report.csv), C(report.md) for a change ticket, C(report.junit.xml) for pipelines, and C(report.txt).
+    Machines are in these files and on the terminal, never in the task's result, which stays small for any fleet.
   - Machines are counted from the plan. One that dropped out of the run on the way is named in RV(failure).
   - It does not fail because of what it reports; a later task is to look at RV(failure).
 options:
@@ -35,7 +38,9 @@ options:
     type: str
     default: "0"
   print_only:
-    description: Print the report that is in O(report_dir), and close nothing.
+    description:
+      - Print and draw the last report again, and close nothing.
+      - Where the rollout in O(state_dir) went on since, or was cut off before its end, the report is made of its state.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -106,8 +111,8 @@ totals:
       type: dict
       returned: always
 report_files:
-  description: Paths of the report, by V(json) and V(text).
-  returned: success, without O(print_only)
+  description: Paths of the report, by V(html), V(json), V(csv), V(markdown), V(junit) and V(text).
+  returned: success, not in check mode
   type: dict
 """
 

@@ -9,7 +9,7 @@ Note that this plugin util is private to the collection.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import rollout_report
@@ -31,7 +31,7 @@ FORMATS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
 }
 
 
-def write(report: dict[str, Any], report_dir: str) -> Mapping[str, str]:
+def write(report: dict[str, Any], report_dir: str) -> dict[str, str]:
     """Write every format; returns the paths by format. Raises StateError."""
     folder = ensure_state_dir(report_dir)
     paths = {}

@@ -275,6 +275,11 @@ def read(report_dir: str) -> dict[str, Any] | None:
     return report
 
 
+def is_of(report: Mapping[str, Any] | None, rollout: Rollout) -> bool:
+    """Whether *report* says all there is to say of *rollout*: nothing happened to it since."""
+    return report is not None and (report["rollout_id"], report["ended"]) == (rollout.rollout_id, rollout.updated)
+
+
 def printable(value: object) -> str:
     """Make text that came from a machine safe for a terminal: no control or formatting characters, one line."""
     shown = str(value)

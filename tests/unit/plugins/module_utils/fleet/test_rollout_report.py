@@ -70,6 +70,26 @@ def test_the_summary_says_when_nothing_was_changed(changed: bool, begins: str) -
     assert rollout_report.build(plan, [], COUNTS_AGAINST_BUDGET)["msg"].startswith(begins)
 
 
+def test_what_was_lost_can_be_told_from_the_state_later() -> None:
+    plan = rollout("a", "b", "c")
+    plan.in_scope[0].judge("patched", "proven", "x")
+    plan.in_scope[1].stage = "selected"
+    assert rollout_report.lost_of(plan) == []
+    closing = rollout_report.close(plan, STAMP)
+    assert closing.lost == rollout_report.lost_of(plan) == ["b", "c"]
+
+
+def test_a_large_fleet_shows_on_the_terminal_only_who_needs_a_person() -> None:
+    names = [f"m{number}" for number in range(rollout_report.TERMINAL_ROWS + 1)]
+    plan = rollout(*names)
+    for record in plan.in_scope:
+        record.judge("patched", "proven", "x")
+    plan.in_scope[7].judge("failed", "x", "x")
+    lines = rollout_report.table(rollout_report.build(plan, [], COUNTS_AGAINST_BUDGET))
+    assert [line.split()[0] for line in lines] == ["MACHINE", "m7", "and"]
+    assert lines[-1] == f"and {len(names) - 1} more machines, in the report"
+
+
 def test_text_from_machines_cannot_draw_on_the_terminal() -> None:
     plan = rollout("a")
     plan.in_scope[0].judge("failed", "x", "evil \x1b[2J\nname\u202e")
@@ -77,16 +97,6 @@ def test_text_from_machines_cannot_draw_on_the_terminal() -> None:
     for line in [*rollout_report.table(report), *rollout_report.text(report).splitlines()]:
         assert "\x1b" not in line and "\u202e" not in line
     assert any(line.endswith("evil  [2J name ") for line in rollout_report.table(report))
-
-
-def test_the_report_is_written_and_read_again(tmp_path: Path) -> None:
-    plan = rollout("a")
-    rollout_report.close(plan, STAMP)
-    report = rollout_report.build(plan, [], COUNTS_AGAINST_BUDGET)
-    paths = rollout_report.write(report, str(tmp_path / "reports"))
-    assert rollout_report.read(str(tmp_path / "reports")) == report
-    assert "Evidence" in Path(paths["text"]).read_text(encoding="utf-8")
-    assert rollout_report.read(str(tmp_path)) is None
 
 
 def test_the_state_survives_the_disk(tmp_path: Path) -> None:
