@@ -205,7 +205,7 @@ def to_junit(report: Report) -> str:
         if ring not in suites:
             suites[ring] = _suite(root, ring, report["started"])
         wave = "no wave" if machine["wave"] is None else f"wave {machine['wave']}"
-        evidence = "\n".join(printable(item) for item in machine["evidence"])
+        evidence = "\n".join(machine["evidence"])
         result = _machine_result(machine, machine["host"] in lost)
         _case(suites[ring], f"{ring}.{wave}", str(machine["host"]), *result, f"{machine['verdict']}\n{evidence}")
     for element in (*root, root):
