@@ -43,7 +43,7 @@ class Environment:
 
 
 REHEARSAL = Environment("rehearsal", ("rehearsal",))
-TEST = Environment("test", ("rehearsal", "test", "quality", "docs"))
+TEST = Environment("test", ("rehearsal", "test", "browser", "quality", "docs"))
 # The oldest versions that the collection promises to work with. Only Python 3.12 runs both ends of the range.
 FLOOR = Environment("floor", ("rehearsal", "test"), ("ansible-core==2.16.*", "azure-mgmt-compute==33.*"), (3, 12))
 KERBEROS = Environment("kerberos", ("rehearsal", "test", "kerberos"))

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
+import chromium
 import sanity
 from environments import (
     BUILD,
@@ -142,6 +143,14 @@ def _count(name: str, code: int, text: str, report: Path) -> Outcome:
     return outcome
 
 
+def browser_gate() -> Outcome:
+    """The report's page in a real Chromium; skipped, with the reason, where there is none and none may be installed."""
+    program, problem = chromium.ensure()
+    if program is None:
+        return Outcome(skipped=[f"browser: {problem}"])
+    return pytests("browser", "tests/browser")()
+
+
 def sanity_gate(floor: bool) -> Callable[[], Outcome]:
     """ansible-test sanity on a clean copy of the tree, without an ignore file."""
 
@@ -185,7 +194,7 @@ CORE_DEPENDENT = (
 )
 
 KERBEROS_TESTS = "tests/integration/test_kerberos.py"
-TYPED_BESIDES = ("tools", "benchmarks", "tests/conformance", "tests/integration")
+TYPED_BESIDES = ("tools", "benchmarks", "tests/conformance", "tests/integration", "tests/browser")
 
 GATES = [
     Gate("ruff", "lint", command("ruff", "ruff", "check", "--no-cache", ".")),
@@ -202,6 +211,7 @@ GATES = [
     Gate("emulator", "unit", pytests("emulator", "tests", cwd=ROOT / "emulator"), 100),
     Gate("sanity", "test", sanity_gate(floor=False), 140, "sanity"),
     Gate("sanity-2.16", "test", sanity_gate(floor=True), 95, "sanity"),
+    Gate("browser", "test", browser_gate, 70),
     Gate("conformance", "test", pytests("conformance", "tests/conformance"), 30),
     Gate("integration", "test", pytests("integration", "tests/integration", f"--ignore={KERBEROS_TESTS}"), 600),
     Gate("kerberos", "test", kerberos_gate, 120),

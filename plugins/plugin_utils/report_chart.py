@@ -61,7 +61,8 @@ def timeline(report: Mapping[str, Any]) -> dict[str, Any] | None:
     height = max(SMALLEST_ROW, min(ROW, TALLEST // len(rows)))
 
     def across(moment: datetime) -> float:
-        return round(LEFT + (WIDTH - LEFT - RIGHT) * ((moment - first) / span), 2)
+        share: float = (moment - first) / span
+        return round(LEFT + (WIDTH - LEFT - RIGHT) * share, 2)
 
     for number, row in enumerate(rows):
         row["y"], row["x"] = number * height, across(row["start"])

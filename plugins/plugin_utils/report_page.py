@@ -35,23 +35,31 @@ GROUP_NAMES = {
     "open": "Not started or open",
     "left_out": "Left out",
 }
-GROUP_SIGNS = {"at_release": "✔", "claimed": "≈", "attention": "✖", "open": "○", "left_out": "–"}
+GROUP_SIGNS = {"at_release": "✔", "claimed": "≈", "attention": "✖", "open": "○", "left_out": "\u2013"}
 """Beside a colour always a sign and a word: a group is never told by colour alone."""
 
 
 def to_html(report: dict[str, Any]) -> str:
     """Return the page. Machines' text is escaped, and control characters in it are blanks."""
-    scripts = [_read("early.js"), f"/*\n{_read('dataTables.license.txt')}*/\n{_read('dataTables.min.js')}", _read("report.js")]
-    return _environment().get_template("report.html.j2").render(
-        report=report,
-        total=report["compliance"]["total"],
-        outcome=outcome(report),
-        duration=_duration(report),
-        timeline=report_chart.timeline(report),
-        style=Markup(_read("report.css")),
-        early=Markup(scripts[0]),
-        scripts=[Markup(script) for script in scripts[1:]],
-        policy=policy(scripts),
+    scripts = [
+        _read("early.js"),
+        f"/*\n{_read('dataTables.license.txt')}*/\n{_read('dataTables.min.js')}",
+        _read("report.js"),
+    ]
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            total=report["compliance"]["total"],
+            outcome=outcome(report),
+            duration=_duration(report),
+            timeline=report_chart.timeline(report),
+            style=_read("report.css"),
+            early=scripts[0],
+            scripts=scripts[1:],
+            policy=policy(scripts),
+        )
     )
 
 
@@ -81,7 +89,7 @@ def outcome(report: dict[str, Any]) -> dict[str, str]:
 def moment(stamp: str | datetime | None) -> str:
     """Return an ISO 8601 time stamp as people read it, in UTC; a dash for none."""
     if not stamp:
-        return "–"
+        return "\u2013"
     return (parse_timestamp(stamp) if isinstance(stamp, str) else stamp.astimezone(timezone.utc)).strftime(
         "%Y-%m-%d %H:%M:%S"
     )
@@ -95,7 +103,8 @@ def evidence(machine: dict[str, Any]) -> str:
     if installation.get("installation_activity_id"):
         lines.append(
             f"Installation {installation['installation_activity_id']}, started "
-            f"{installation.get('start_time') or 'at an unknown time'} by {installation.get('started_by') or 'unknown'}; "
+            f"{installation.get('start_time') or 'at an unknown time'} "
+            f"by {installation.get('started_by') or 'an unknown hand'}; "
             f"Azure says {installation.get('status') or 'nothing'}"
         )
     for when in ("before", "after"):

@@ -132,7 +132,16 @@ def _facts(report: Report, total: Mapping[str, Any]) -> list[tuple[object, ...]]
 
 
 def _compliance(compliance: Mapping[str, Any]) -> list[str]:
-    header = ("ring or region", "machines", "at release", "claimed", "need a person", "open", "left out", "at release, %")
+    header = (
+        "ring or region",
+        "machines",
+        "at release",
+        "claimed",
+        "need a person",
+        "open",
+        "left out",
+        "at release, %",
+    )
     rows: list[tuple[object, ...]] = []
     for kind, tallies in (("ring", compliance["by_ring"]), ("region", compliance["by_region"])):
         rows += [
@@ -240,7 +249,9 @@ def _suite(root: ElementTree.Element, name: str, started: object) -> ElementTree
 
 
 def _case(suite: ElementTree.Element, group: str, name: str, tag: str, kind: str, message: str, output: str) -> None:
-    case = ElementTree.SubElement(suite, "testcase", {"classname": printable(group), "name": printable(name), "time": "0"})
+    case = ElementTree.SubElement(
+        suite, "testcase", {"classname": printable(group), "name": printable(name), "time": "0"}
+    )
     if tag:
         details = {"type": printable(kind), "message": printable(message)}
         ElementTree.SubElement(case, tag, details if tag != "skipped" else {"message": details["message"]})

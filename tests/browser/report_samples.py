@@ -1,6 +1,6 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rollouts to draw reports of: any number of machines, every verdict, and text as hostile as a machine can name itself."""
+"""Rollouts to draw reports of: any number of machines, every verdict, and text as hostile as a name can be."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOSTILE = (
     "&lt;img src=x onerror=window.broken=1&gt;",
     "{{ 7 * 7 }}{% raw %}",
     "javascript:window.broken=1",
-    "=HYPERLINK(\"http://evil.example\";\"x\")",
+    '=HYPERLINK("http://evil.example";"x")',
     "name|with|pipes`and`ticks",
     "\u202egnp.exe\u202c \u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627",
     "\U0001f680\U0001f469\u200d\U0001f4bb rocket",
@@ -58,10 +58,10 @@ def record(number: int, ring: str, wave: int, draw: random.Random, bad: float = 
     kb, before, after, build = PRODUCT_KB[product]
     release = CALENDAR.find(product, kb)  # type: ignore[arg-type]
     assert release is not None
-    subscription = f"00000000-0000-0000-0000-{number % 20:012}"
+    group = f"/subscriptions/00000000-0000-0000-0000-{number % 20:012}/resourceGroups/rg-{number % 40}"
     made = Record(
         host=name,
-        id=f"/subscriptions/{subscription}/resourceGroups/rg-{number % 40}/providers/Microsoft.Compute/virtualMachines/{name}",
+        id=f"{group}/providers/Microsoft.Compute/virtualMachines/{name}",
         name=name,
         wave=wave,
         product=product,
@@ -82,7 +82,9 @@ def record(number: int, ring: str, wave: int, draw: random.Random, bad: float = 
     elif chance < bad + 0.08:
         made.judge(*draw.choice(OTHER))
     else:
-        made.judge("patched", "proven", f"build {build}.{after} is the release's; booted {to_iso(booted)}, before the start")
+        made.judge(
+            "patched", "proven", f"build {build}.{after} is the release's; booted {to_iso(booted)}, before the start"
+        )
     if made.verdict not in ("skipped", "not_started", "already_current"):
         made.install = {
             "installation_activity_id": f"{number:08x}-0000-4000-8000-000000000000",
@@ -91,7 +93,12 @@ def record(number: int, ring: str, wave: int, draw: random.Random, bad: float = 
             "status": "Succeeded",
             "outcome": "claimed",
         }
-        made.after = {**made.before, "read_at": to_iso(START), "build": f"{build}.{after}", "cpu_percent": draw.randint(2, 70)}
+        made.after = {
+            **made.before,
+            "read_at": to_iso(START),
+            "build": f"{build}.{after}",
+            "cpu_percent": draw.randint(2, 70),
+        }
         made.evidence = [
             f"the build {build}.{after} is at or past the release's {build}.{after}",
             f"the guest booted {to_iso(booted)} (clock skew 0.0 s), the installation began later",

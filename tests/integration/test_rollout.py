@@ -15,6 +15,7 @@ import emulator_process
 import pytest
 import yaml
 from ansible_runs import BIN, COLLECTIONS, DOZEN, FLEETS, SIXTY, Rollout
+from report_checker import complaints
 
 StartEmulator = Callable[..., emulator_process.Emulator]
 RolloutOver = Callable[..., Rollout]
@@ -51,6 +52,7 @@ def test_the_dozen(start_emulator: StartEmulator, rollout_over: RolloutOver, tmp
     assert verdicts(report) == expected(DOZEN), output
     codes = {machine["name"]: machine["reason_code"] for machine in report["machines"]}
     assert {name: codes[name] for name in expected_reasons(DOZEN)} == expected_reasons(DOZEN)
+    assert complaints(rollout.state_dir) == []
     assert [noise for noise in NOISE if noise in output] == [], output
     lines = running.audit()
     assert check.judge(lines, widest(report), [machine["id"] for machine in report["machines"]]) == []
@@ -101,6 +103,7 @@ def test_a_budget_of_nothing_stops_the_rollout_and_fails_it(
     assert code != 0, output
     report = rollout.report()
     assert report["stop"]
+    assert complaints(rollout.state_dir) == []
     assert report["counting_against_budget"] == 1
     assert "not_started" in report["counts"]
     lines = running.audit()

@@ -100,7 +100,7 @@ def load(rows: Sequence[Row]) -> dict[str, Any]:
     """Return CPU load and free memory before and after the installations, of the machines where both were read.
 
     Each measure holds ``machines``, and with any the ``median`` and the worst twentieth's border (``p95``: high for
-    CPU, low for memory) before and after; ``heaviest`` names the machines whose CPU load rose most, in percentage points.
+    CPU, low for memory) before and after; ``heaviest`` names the machines whose CPU load rose most.
     """
     pairs = {name: _pairs(rows, name) for name in ("cpu_percent", "free_memory_kb")}
     risen = sorted(pairs["cpu_percent"], key=lambda item: item[1] - item[2])[:HEAVIEST]
@@ -144,7 +144,9 @@ def problems(rows: Sequence[Row]) -> list[dict[str, Any]]:
     found: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if row["group"] in ("attention", "open"):
-            found.setdefault((str(row["verdict"] or "no_verdict"), str(row["reason_code"] or row["stage"])), []).append(row)
+            found.setdefault((str(row["verdict"] or "no_verdict"), str(row["reason_code"] or row["stage"])), []).append(
+                row
+            )
     entries = [
         {
             "verdict": verdict,

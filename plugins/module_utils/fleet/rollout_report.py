@@ -264,14 +264,13 @@ def text(report: dict[str, Any]) -> str:
 
 
 def read(report_dir: str) -> dict[str, Any] | None:
-    """Read the last report.json, or None where there is none; raises ValueError for anything that is no report of this
-    collection's version."""
+    """Read the last report.json, or None where there is none; raises ValueError for one of another version."""
     path = Path(report_dir).expanduser() / "report.json"
     if not path.is_file():
         return None
     report = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(report, dict) or report.get("format") != REPORT_FORMAT:
-        raise ValueError(f"{str(path)!r} is not a report of this collection's version")
+        raise ValueError(f"{str(path)!r} was written by another version of this collection")
     return report
 
 
@@ -286,4 +285,6 @@ def printable(value: object) -> str:
     if shown.isprintable():
         return shown
     # Line and paragraph separators (Zl, Zp) end lines as well.
-    return "".join(" " if unicodedata.category(letter)[0] == "C" or letter in "\u2028\u2029" else letter for letter in shown)
+    return "".join(
+        " " if unicodedata.category(letter)[0] == "C" or letter in "\u2028\u2029" else letter for letter in shown
+    )

@@ -166,8 +166,52 @@ def test_a_rollout_from_plan_to_report(fleet: dict[str, Any], tmp_path: Path) ->
     assert report["failure"] == "" and report["totals"]["verdicts"] == {"patched": 1}
     assert not (state / "lock.json").exists()
     assert json.loads((state / "report.json").read_text())["machines"][0]["verdict"] == "patched"
+    files = {kind: Path(path) for kind, path in report["report_files"].items()}
+    drawn = {kind: path.read_bytes() for kind, path in files.items()}
+    assert set(drawn) == {"json", "text", "html", "csv", "markdown", "junit"}
+    for path in files.values():
+        if path.suffix != ".json":
+            path.unlink()
     again = act(rollout_report.ActionModule, {"state_dir": str(state), "print_only": True})
-    assert again["totals"] == report["totals"]
+    assert again == report
+    assert {kind: path.read_bytes() for kind, path in files.items()} == drawn
+
+
+def test_the_report_of_a_rollout_that_was_cut_off_is_made_of_its_state(fleet: dict[str, Any], tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    plan = plan_of(fleet, state)
+    common = {"plan": plan, "hosts": ["a"], "guest_variable": "seen"}
+    arguments = {**common, "phase": "preflight", "machines": fleet}
+    before = act(rollout_wave.ActionModule, arguments, a={"seen": reading(32690)})
+    act(rollout_wave.ActionModule, {**common, "phase": "select", "preflight": before, "assessments": ASSESSED})
+    saved = (state / "rollout.json").read_bytes()
+
+    # A report of an earlier rollout lies there; it is not what is asked for.
+    arguments = {"state_dir": str(state), "print_only": True}
+    (state / "report.json").write_text('{"format": 1}', encoding="utf-8")
+    report = act(rollout_report.ActionModule, arguments)
+    assert report["totals"]["status"] == "running" and report["totals"]["verdicts"] == {"no_verdict": 1}
+    row = json.loads((state / "report.json").read_text())["machines"][0]
+    assert (row["verdict"], row["stage"]) == (None, "selected") and "never sent twice" in row["next_step"]
+    # Nothing is closed, and the lock stays with the run that has it.
+    assert (state / "rollout.json").read_bytes() == saved and (state / "lock.json").exists()
+
+
+def test_a_folder_without_rollout_and_report_is_named(tmp_path: Path) -> None:
+    result = act(rollout_report.ActionModule, {"state_dir": str(tmp_path), "print_only": True})
+    assert result["failed"] and str(tmp_path) in result["msg"] and "hotpatch_report_dir" in result["msg"]
+    (tmp_path / "report.json").write_text('{"format": 1}', encoding="utf-8")
+    result = act(rollout_report.ActionModule, {"state_dir": str(tmp_path), "print_only": True})
+    assert result["failed"] and "another version" in result["msg"]
+
+
+def test_check_mode_prints_and_writes_no_report(fleet: dict[str, Any], tmp_path: Path) -> None:
+    plan_of(fleet, tmp_path)
+    files = sorted(tmp_path.iterdir())
+    arguments = {"state_dir": str(tmp_path), "print_only": True}
+    report = act(rollout_report.ActionModule, arguments, check_mode=True)
+    assert "report_files" not in report and report["totals"]["machines"] == 1
+    assert sorted(tmp_path.iterdir()) == files
 
 
 def test_check_mode_chooses_and_writes_nothing(fleet: dict[str, Any], tmp_path: Path) -> None:

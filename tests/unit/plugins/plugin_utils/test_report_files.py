@@ -58,7 +58,9 @@ def test_the_schema_names_every_field(schema: dict[str, Any]) -> None:
     machine = schema["properties"]["machines"]["items"]["properties"]
     assert set(report) == set(schema["properties"])
     assert set(report["machines"][0]) == set(machine)
-    assert {name for row in report["machines"] for name in row["guest_after"] or ()} <= set(machine["guest_after"]["properties"])
+    assert {name for row in report["machines"] for name in row["guest_after"] or ()} <= set(
+        machine["guest_after"]["properties"]
+    )
     for part in ("compliance", "restarts", "load"):
         assert set(report[part]) == set(schema["properties"][part]["properties"])
     for part in ("rings", "waves", "problems"):

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page without a browser: what machines say never becomes markup, nothing comes from a network, no script but ours."""
+"""The page without a browser: what machines say stays text, nothing is fetched, and no script runs but ours."""
 
 from __future__ import annotations
 
@@ -71,7 +71,11 @@ PLAIN = Page(to_html(named("x")))
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.one_of(st.sampled_from(HOSTILE), st.text(min_size=1), st.text(alphabet="<>\"'&/=-!{}%\x00\u202e\ud800`sx", min_size=1)))
+@given(
+    st.one_of(
+        st.sampled_from(HOSTILE), st.text(min_size=1), st.text(alphabet="<>\"'&/=-!{}%\x00\u202e\ud800`sx", min_size=1)
+    )
+)
 def test_text_never_becomes_markup(text: str) -> None:
     written = to_html(named(text))
     written.encode()

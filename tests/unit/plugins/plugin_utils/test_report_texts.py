@@ -27,7 +27,9 @@ from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.report_texts imp
 )
 
 FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
-ANYTHING = st.one_of(st.text(), st.sampled_from(HOSTILE), st.text(alphabet="=+-@;,|`\\\"'<>&\r\n\t\x00\u202e\ud800a[]()*_#!~"))
+ANYTHING = st.one_of(
+    st.text(), st.sampled_from(HOSTILE), st.text(alphabet="=+-@;,|`\\\"'<>&\r\n\t\x00\u202e\ud800a[]()*_#!~")
+)
 
 
 def named(text: str) -> dict[str, Any]:
