@@ -110,6 +110,19 @@ def evidence(machine: dict[str, Any]) -> str:
     for when in ("before", "after"):
         if machine[f"guest_{when}"]:
             lines.append(f"Guest {when}: {_reading(machine[f'guest_{when}'])}")
+    lines += [f"Hook {stage} failed: {why}" for stage, why in machine["hooks_failed"].items() if why]
+    if machine["soak"]:
+        well = (
+            "well"
+            if machine["soak"].get("well")
+            else f"not well; before it was {machine['soak'].get('verdict_before')}"
+        )
+        lines.append(f"After its ring's soak, read {machine['soak'].get('read_at')}: {well}")
+    if machine["held"]:
+        lines.append(f"Held from the platform's own patching since {machine['held']}")
+    if machine["exposed_from"]:
+        until = machine["exposed_until"] or "further notice"
+        lines.append(f"The platform may have patched it before its turn, from {machine['exposed_from']} until {until}")
     lines += [f"Plan: {note}" for note in machine["notes"]]
     return "\n".join(f"• {printable(line)}" for line in [*lines, machine["id"]])
 

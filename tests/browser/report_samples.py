@@ -149,6 +149,9 @@ def hostile() -> Rollout:
         item.reason, item.evidence, item.notes = text, [text, f"x {text}"], [text]
         item.install = {**(item.install or {}), "installation_activity_id": text, "status": text, "start_time": text}
         item.after = {"reachable": False, "why": text, "read_at": text}
+        told = {"hooks_failed": {text: text}, "soak": {"well": False, "read_at": text, "verdict_before": text}}
+        for name, value in {**told, "held": to_iso(START), "exposed_from": to_iso(START)}.items():
+            setattr(item, name, value)
     made.stop = {"wave": 2, "code": "error_budget", "reason": f"stopped: {' '.join(HOSTILE[:3])}"}
     made.status = "stopped"
     made.rings[1].name = HOSTILE[0]

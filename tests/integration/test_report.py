@@ -25,7 +25,8 @@ def galaxy(*arguments: str) -> None:
 def test_an_installed_collection_draws_the_report_of_an_interrupted_rollout(tmp_path: Path) -> None:
     galaxy("build", "--output-path", str(tmp_path))
     (archive,) = tmp_path.glob("winfleet-hotpatch-*.tar.gz")
-    galaxy("install", "--offline", "--force", "--no-deps", "--collections-path", str(tmp_path / "installed"), str(archive))
+    where = ("--collections-path", str(tmp_path / "installed"))
+    galaxy("install", "--offline", "--force", "--no-deps", *where, str(archive))
     installed = tmp_path / "installed" / "ansible_collections" / "winfleet" / "hotpatch"
     assert (installed / "docs" / "report.schema.json").is_file()
     assert not (installed / "tests" / "browser").exists()

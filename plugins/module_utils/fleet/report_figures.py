@@ -96,6 +96,18 @@ def _spared(release: Release, guest: Mapping[str, Any] | None) -> int:
     return len(spared_since_boot(release, int(revision), booted))
 
 
+def platform(rows: Sequence[Row]) -> dict[str, int]:
+    """Return what Azure's own patching did and may do: machines ``patched`` by it, ``held`` from it, and ``exposed`` to
+    it, which are neither at the release nor held.
+    """
+    waiting = [row for row in rows if row["group"] == "open" and row["wave"] is not None]
+    return {
+        "patched": sum(row["verdict"] == "patched_by_platform" for row in rows),
+        "held": sum(row["held"] is not None for row in rows),
+        "exposed": sum(row["held"] is None for row in waiting),
+    }
+
+
 def load(rows: Sequence[Row]) -> dict[str, Any]:
     """Return CPU load and free memory before and after the installations, of the machines where both were read.
 

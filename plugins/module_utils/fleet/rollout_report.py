@@ -83,7 +83,7 @@ def build(
     against = frozenset(counting)
     counts = rollout.counts()
     only_ring = rollout.rings[0].name if len(rollout.rings) == 1 else None
-    machines = [machine_row(record, record.verdict in against, only_ring) for record in rollout.in_scope]
+    machines = [machine_row(record, _counts(record, against), only_ring) for record in rollout.in_scope]
     failure = failure_sentence(rollout, lost, not_started_limit)
     return {
         "format": REPORT_FORMAT,
@@ -104,6 +104,7 @@ def build(
         "compliance": report_figures.compliance(machines),
         "restarts": report_figures.restarts(machines),
         "load": report_figures.load(machines),
+        "platform": report_figures.platform(machines),
         "problems": report_figures.problems(machines),
         "rings": [_ring_row(ring) for ring in rollout.rings],
         "waves": [
@@ -118,6 +119,21 @@ def build(
         ],
         "machines": machines,
     }
+
+
+def _counts(record: Record, against: frozenset[str]) -> bool:
+    """Whether the machine counts against the error budget: by its verdict, or because a hook failed on it."""
+    return (
+        record.verdict in against
+        or record.reason_code == "hook_failed"
+        or any(_beside(record)["hooks_failed"].values())
+    )
+
+
+def _beside(record: Record) -> dict[str, Any]:
+    """What rings, holds and hooks left on a machine beside its verdict; a state without them has none."""
+    found = {name: getattr(record, name, None) for name in ("exposed_from", "exposed_until", "held", "soak")}
+    return {**found, "hooks_failed": getattr(record, "hooks_failed", None) or {}}
 
 
 def _ring_row(ring: Ring) -> dict[str, Any]:
@@ -159,6 +175,7 @@ def machine_row(record: Record, counts: bool, only_ring: str | None = None) -> d
         "guest_before": record.before,
         "guest_after": record.after,
         "earlier": record.earlier,
+        **_beside(record),
         "notes": record.notes,
     }
 

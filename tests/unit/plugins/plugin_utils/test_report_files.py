@@ -61,7 +61,7 @@ def test_the_schema_names_every_field(schema: dict[str, Any]) -> None:
     assert {name for row in report["machines"] for name in row["guest_after"] or ()} <= set(
         machine["guest_after"]["properties"]
     )
-    for part in ("compliance", "restarts", "load"):
+    for part in ("compliance", "restarts", "load", "platform"):
         assert set(report[part]) == set(schema["properties"][part]["properties"])
     for part in ("rings", "waves", "problems"):
         assert set(report[part][0]) == set(schema["properties"][part]["items"]["properties"])

@@ -144,3 +144,15 @@ def test_problems_come_by_reason_with_the_worst_first_and_the_next_step() -> Non
     assert len(found[0]["hosts"]) == report_figures.NAMED_HOSTS
     assert all(item["next_step"] for item in found)
     assert "never sent twice" in found[3]["next_step"]
+
+
+def test_what_the_platform_may_still_do() -> None:
+    rows = [
+        row("not_started", wave=3),
+        row(None, wave=3, stage="planned"),
+        row("not_started", wave=None),
+        row("patched_by_platform", wave=1),
+        row("failed", wave=1),
+        {**row("not_started", wave=4), "held": "2026-05-13T01:00:00Z"},
+    ]
+    assert report_figures.platform(rows) == {"patched": 1, "held": 1, "exposed": 2}
