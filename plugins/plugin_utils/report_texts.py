@@ -118,8 +118,8 @@ def to_markdown(report: Report) -> str:
 def _facts(report: Report, total: Mapping[str, Any]) -> list[tuple[object, ...]]:
     restarts = report["restarts"]
     return [
-        ("Started", report["started"]),
-        ("Ended", report["ended"]),
+        ("Started", _seconds(report["started"])),
+        ("Ended", _seconds(report["ended"])),
         ("Machines", total["machines"]),
         ("Proven at the release", total["at_release"]),
         ("Claimed by Azure, not proven", total["claimed"]),
@@ -162,7 +162,13 @@ def _compliance(compliance: Mapping[str, Any]) -> list[str]:
 
 def _waves(waves: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
-        (_code(wave["ring"]), wave["number"], len(wave["machines"]), wave["started"] or "-", wave["finished"] or "-")
+        (
+            _code(wave["ring"]),
+            wave["number"],
+            len(wave["machines"]),
+            _seconds(wave["started"]),
+            _seconds(wave["finished"]),
+        )
         for wave in waves
     ]
     return _table(("ring", "wave", "machines", "started", "finished"), rows)
@@ -192,6 +198,11 @@ def _code(text: object) -> str:
     shown = " ".join(printable(text).replace("`", "'").replace("\\", "/").split())
     # In a table a pipe ends the cell even in a code span, unless it is escaped.
     return "`" + (shown.replace("|", "\\|") or "-") + "`"
+
+
+def _seconds(stamp: str | None) -> str:
+    """A time stamp without its fraction of a second."""
+    return re.sub(r"\.\d+(?=Z$)", "", stamp) if stamp else "-"
 
 
 def _shortened(text: str) -> str:

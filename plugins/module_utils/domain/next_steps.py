@@ -12,7 +12,7 @@ _BY_REASON: dict[str, str] = {
     "customer_schedule_flag": "Set bypassPlatformSafetyChecksOnUserSchedule to false, or leave it to its schedule.",
     "enrolling": "Run winfleet.hotpatch.enroll and wait until hotpatching is effective in the guest.",
     "error_budget": "Mend the machines that ended badly, then run the rollout again: it goes on where it stopped.",
-    "excluded": "Look at the KB's rebootBehavior and at exclusions; installing what may restart takes a word.",
+    "excluded": "Look at the KB's rebootBehavior and at exclusions; what may restart has to be allowed expressly.",
     "exempt": "Nothing is due: the machine is exempt. Drop the exemption to have it rolled out.",
     "extension_operations_off": "Allow extension operations on the machine, or leave it out of the rollout.",
     "guest_identity_unknown": "Run winfleet.hotpatch.verify: its SMBIOS UUID could not be compared with Azure's vmId.",
