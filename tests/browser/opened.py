@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from report_samples import report_of
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_state import Rollout
@@ -43,9 +43,17 @@ class Opened:
     requests: list[str] = field(default_factory=list)
 
     @property
+    def first_cells(self) -> Locator:
+        """The first cells of the rows that are shown: the machines' names."""
+        return self.page.locator("#machines-table tbody th")
+
+    @property
     def rows(self) -> list[str]:
-        """The first cells of the rows that are shown."""
-        return self.page.locator("#machines-table tbody th").all_inner_texts()
+        return self.first_cells.all_inner_texts()
+
+    def shows(self, hosts: list[str]) -> None:
+        """Assert that these machines, and no others, are shown in this order, now or soon."""
+        expect(self.first_cells).to_have_text(hosts)
 
     @property
     def info(self) -> str:

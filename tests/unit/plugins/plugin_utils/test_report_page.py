@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_samples import HOSTILE, hostile, interrupted, report_of, rollout
 
-from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.report_page import outcome, to_html
+from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.report_page import TEMPLATES, outcome, to_html
 
 
 class Page(HTMLParser):
@@ -102,6 +102,13 @@ def test_the_policy_lets_run_exactly_the_scripts_of_the_page() -> None:
     assert allowed == [f"'sha256-{digest}'" for digest in hashes]
     assert len(page.scripts) == 3 and policy.startswith("default-src 'none';")
     assert not [name for tag, name, value in page.attributes if name.startswith("on")]
+
+
+def test_the_table_is_the_one_that_was_published() -> None:
+    """sha256 of js/dataTables.min.js in the npm package datatables.net 3.1.5, with its one quotation mark unescaped."""
+    script = (TEMPLATES / "dataTables.min.js").read_text(encoding="utf-8").replace('"\\u201c"', '"\u201c"')
+    digest = hashlib.sha256(script.encode()).hexdigest()
+    assert digest == "38017a5586acd9c6eb6bbfe8b6938e1a25bdc717c5acfcb07e0c9d663282c59d"
 
 
 def test_the_licence_of_the_table_goes_along() -> None:
