@@ -6,8 +6,8 @@
 Everything that came from a machine or from Azure is escaped by Jinja2, and a content security policy lets nothing run
 but the scripts of this collection (by their hashes), so that text which got through all the same would stay text.
 
-``dataTables.min.js`` is js/dataTables.min.js of the npm package datatables.net 3.1.5 (MIT), but that its one typographic
-quotation mark is written as an escape, which ansible-test asks for; a test compares it with the original's digest.
+``dataTables.min.js`` is that of the npm package datatables.net 3.1.5 (MIT), but that its one typographic quotation mark
+is written as an escape, which ansible-test asks for; a test compares it with the original's digest.
 
 Note that this plugin util is private to the collection.
 """

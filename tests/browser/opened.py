@@ -55,9 +55,9 @@ class Opened:
         """Assert that these machines, and no others, are shown in this order, now or soon."""
         expect(self.first_cells).to_have_text(hosts)
 
-    @property
-    def info(self) -> str:
-        return self.page.locator(".dt-info").inner_text()
+    def says(self, text: str) -> None:
+        """Assert what stands below the table, now or soon."""
+        expect(self.page.locator(".dt-info")).to_have_text(text)
 
     def search(self, text: str) -> None:
         self.page.get_by_label("Search all machines").fill(text)

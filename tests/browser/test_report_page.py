@@ -70,14 +70,14 @@ def test_search_finds_what_is_on_no_page_shown(open_report: Open) -> None:
     assert last.host not in opened.rows
     opened.search(last.host)
     opened.shows([last.host])
-    assert opened.info == "Machines 1 to 1 of 1 (of 60)"
+    opened.says("Machines 1 to 1 of 1 (of 60)")
     # Evidence is searched as well, closed as it is.
     sent = [record for record in made.in_scope if record.install]
     opened.search(sent[40].install["installation_activity_id"])  # type: ignore[index]
     opened.shows([sent[40].host])
     opened.search("no such machine")
     opened.shows([])
-    assert opened.info == "No machines (of 60)"
+    opened.says("No machines (of 60)")
     expect(opened.page.get_by_text("No machine matches.")).to_be_visible()
 
 
@@ -92,7 +92,7 @@ def test_a_group_is_shown_by_choice_and_by_its_count_at_the_top(open_report: Ope
     opened.page.get_by_label("Machines on a page").select_option("100")
     opened.shows(bad)
     opened.page.get_by_label("Show", exact=True).select_option("")
-    assert opened.info == "Machines 1 to 100 of 200"
+    opened.says("Machines 1 to 100 of 200")
 
 
 def test_by_keyboard_alone(open_report: Open) -> None:
@@ -200,7 +200,7 @@ def test_ten_thousand_machines(open_report: Open) -> None:
     report: dict[str, Any] = report_of(made)
     opened = open_report(made)
     expect(opened.first_cells).to_have_count(25)
-    assert opened.info == "Machines 1 to 25 of 10,000"
+    opened.says("Machines 1 to 25 of 10,000")
     last = made.in_scope[-1]
     opened.search(last.host)
     opened.shows([last.host])
@@ -211,6 +211,6 @@ def test_ten_thousand_machines(open_report: Open) -> None:
         expect(header).to_have_attribute("aria-sort", direction)
     opened.shows(sorted((record.host for record in made.in_scope), reverse=True)[:25])
     opened.page.get_by_label("Show", exact=True).select_option("attention")
-    assert f"of {report['counting_against_budget']} (of 10,000)" in opened.info
+    opened.says(f"Machines 1 to 25 of {report['counting_against_budget']} (of 10,000)")
     assert opened.console == []
     opened.keep("ten-thousand")
