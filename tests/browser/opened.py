@@ -7,13 +7,12 @@ A pytest plugin and no conftest.py, which mypy could not tell from the integrati
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import chromium
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from report_samples import report_of
@@ -73,7 +72,7 @@ Open = Callable[..., Opened]
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    program = chromium.find()
     if not program:
         pytest.skip("no Chromium was found; install one, or name it in CHROMIUM")
     with sync_playwright() as playwright:
