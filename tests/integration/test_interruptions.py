@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import audit_checker as check
 import emulator_process
 import pytest
 from ansible_runs import FLEETS, Rollout
+from report_checker import complaints
 
 POLL_INTERVAL = 30
 WAVES = [2, 4, "100%"]
@@ -55,6 +57,17 @@ def wait_for(
         time.sleep(0.02)
 
 
+def assert_its_report_is_readable(rollout: Rollout, log: Path) -> None:
+    """What the state of a rollout that was cut off says can be drawn, and changes nothing in it."""
+    state = (rollout.state_dir / "rollout.json").read_bytes()
+    code, text = replace(rollout, playbook="winfleet.hotpatch.report").run(log)
+    assert code == 0, text
+    assert complaints(rollout.state_dir) == []
+    report = rollout.report()
+    assert report["status"] == "running" and report["counts"]["no_verdict"] and report["counts"]["patched"]
+    assert (rollout.state_dir / "rollout.json").read_bytes() == state
+
+
 @pytest.mark.parametrize("killed_by", [kill_parent, kill_group, terminate, interrupt])
 def test_killed_in_the_middle_of_a_wave(
     killed_by: Callable[[subprocess.Popen[bytes]], None],
@@ -77,6 +90,8 @@ def test_killed_in_the_middle_of_a_wave(
         time.sleep(0.2)
     late = check.starts_after(running.audit(), killed_at + timedelta(seconds=POLL_INTERVAL))
     assert late == [], output.read_text(errors="replace")
+    if killed_by is kill_group:
+        assert_its_report_is_readable(rollout, tmp_path / "report.log")
 
     code, text = rollout.run(tmp_path / "again.log")
     assert code == 0, text
