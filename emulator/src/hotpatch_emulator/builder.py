@@ -141,6 +141,7 @@ class Builder:
             availability_set=item.get("availability_set"),
             update_domain=self._update_domain(item),
             scale_set=item.get("scale_set"),
+            public_address=item.get("public_address"),
             ring=ring,
             deleted=bool(item.get("deleted", False)),
             tags={**item.get("tags", {}), **({} if ring is None else {"ring": ring})},

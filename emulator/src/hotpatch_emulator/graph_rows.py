@@ -13,7 +13,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from hotpatch_emulator import vm_body
+from hotpatch_emulator import neighbours, vm_body
 from hotpatch_emulator.operations import Operation
 from hotpatch_emulator.state import VirtualMachine
 from hotpatch_emulator.wire import net_time
@@ -67,6 +67,14 @@ def machine_row(machine: VirtualMachine, tenant: str, now: datetime) -> Row:
     properties = {**body["properties"], "extended": {"instanceView": extract}}
     row = _row(machine, tenant, machine.id, _MACHINES, properties)
     return {**row, "tags": body.get("tags") or None, "zones": body.get("zones")}
+
+
+def network_rows(machine: VirtualMachine, tenant: str) -> list[Row]:
+    """What stands beside a machine in the table ``resources``: its network interface, and its public address."""
+    resources = [neighbours.network_interface(machine)]
+    if machine.public_address:
+        resources.append(neighbours.public_address(machine))
+    return [_row(machine, tenant, body["id"], str(body["type"]).lower(), body["properties"]) for body in resources]
 
 
 def _common(operation: Operation, now: datetime) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from hotpatch_emulator.state import Fleet, VirtualMachine
-from hotpatch_emulator.vm_body import nic_id
+from hotpatch_emulator.vm_body import nic_id, public_address_id
 
 
 def subscription(fleet: Fleet, subscription_id: str) -> dict[str, Any]:
@@ -71,6 +71,7 @@ def provider(subscription_id: str, namespace: str, api_versions: tuple[str, ...]
 def network_interface(machine: VirtualMachine) -> dict[str, Any]:
     """The interface of a machine; its private address is the guest's loopback address."""
     identifier = nic_id(machine)
+    public = {"publicIPAddress": {"id": public_address_id(machine)}} if machine.public_address else {}
     return {
         "name": f"{machine.name}VMNic",
         "id": identifier,
@@ -92,10 +93,31 @@ def network_interface(machine: VirtualMachine) -> dict[str, Any]:
                         "privateIPAddress": machine.guest.address,
                         "privateIPAllocationMethod": "Dynamic",
                         "privateIPAddressVersion": "IPv4",
+                        **public,
                     },
                 }
             ],
             "dnsSettings": {"dnsServers": [], "appliedDnsServers": []},
             "virtualMachine": {"id": machine.id},
         },
+    }
+
+
+def public_address(machine: VirtualMachine) -> dict[str, Any]:
+    """The public address of a machine's interface; one that is not assigned yet has no ``ipAddress``."""
+    properties: dict[str, Any] = {
+        "provisioningState": "Succeeded",
+        "publicIPAddressVersion": "IPv4",
+        "publicIPAllocationMethod": "Static",
+        "idleTimeoutInMinutes": 4,
+        "ipConfiguration": {"id": f"{nic_id(machine)}/ipConfigurations/ipconfig1"},
+    }
+    if machine.public_address != "unassigned":
+        properties["ipAddress"] = machine.public_address
+    return {
+        "name": f"{machine.name}PublicIP",
+        "id": public_address_id(machine),
+        "type": "Microsoft.Network/publicIPAddresses",
+        "location": machine.location,
+        "properties": properties,
     }

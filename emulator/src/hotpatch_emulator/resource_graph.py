@@ -37,10 +37,13 @@ _LARGEST_PAGE = 1000
 _KEPT = {"patchassessmentresources": timedelta(days=7), "patchinstallationresources": timedelta(days=30)}
 _MACHINE = "Microsoft.Compute/virtualMachines"
 _READ = {
-    "resources": f"{_MACHINE}/read",
+    "microsoft.compute/virtualmachines": f"{_MACHINE}/read",
+    "microsoft.network/networkinterfaces": "Microsoft.Network/networkInterfaces/read",
+    "microsoft.network/publicipaddresses": "Microsoft.Network/publicIPAddresses/read",
     "patchassessmentresources": f"{_MACHINE}/patchAssessmentResults/read",
     "patchinstallationresources": f"{_MACHINE}/patchInstallationResults/read",
 }
+_TABLES = ("resources", *_KEPT)
 # What the recorded service names as the expected token, whatever was expected.
 _EXPECTED = "\u01cf"
 _CLUSTER = "https://arg-weu-four-sf.arg.core.windows.net"
@@ -60,6 +63,7 @@ class _Known:
     machine: list[_Version] = field(default_factory=list)
     assessment: list[_Version] = field(default_factory=list)
     installations: dict[str, list[_Version]] = field(default_factory=dict)
+    network: list[Row] | None = None
 
 
 class ResourceGraph:
@@ -109,22 +113,42 @@ class ResourceGraph:
 
     # -- tables -------------------------------------------------------------------------------------------------
 
-    def _table(self, name: str, machines: list[VirtualMachine], now: datetime) -> Iterator[Row]:
+    def _table(
+        self, name: str, machines: Iterator[VirtualMachine], principal: Principal, now: datetime
+    ) -> Iterator[Row]:
+        """The rows of a table that the principal may read: each kind needs a permission of its own."""
         for machine in machines:
-            known = self._known[machine.key]
-            if name == "resources":
-                histories = [known.machine]
-            elif name == "patchassessmentresources":
-                histories = [known.assessment]
-            else:
-                histories = list(known.installations.values())
-            for history in histories:
-                version = next((found for found in reversed(history) if found.visible <= now), None)
-                if version is None or now - version.visible > _KEPT.get(name, timedelta.max):
-                    continue
-                if version.machine is not None and not version.rows:
-                    version.rows = [graph_rows.machine_row(version.machine, self._fleet.tenant_id, version.visible)]
-                yield from version.rows
+            if name != "resources":
+                if self._may_read(principal, name, machine, now):
+                    yield from self._patch_rows(name, self._known[machine.key], now)
+                continue
+            if self._may_read(principal, "microsoft.compute/virtualmachines", machine, now):
+                yield from self._visible(self._known[machine.key].machine, now)
+            for row in self._network(machine):
+                if self._may_read(principal, row["type"], machine, now):
+                    yield row
+
+    def _may_read(self, principal: Principal, kind: str, machine: VirtualMachine, now: datetime) -> bool:
+        return self._permissions.allows(principal, _READ[kind], machine.id, now)
+
+    def _network(self, machine: VirtualMachine) -> list[Row]:
+        known = self._known[machine.key]
+        if known.network is None:
+            known.network = graph_rows.network_rows(machine, self._fleet.tenant_id)
+        return known.network
+
+    def _patch_rows(self, name: str, known: _Known, now: datetime) -> Iterator[Row]:
+        histories = [known.assessment] if name == "patchassessmentresources" else known.installations.values()
+        for history in histories:
+            yield from self._visible(history, now, _KEPT[name])
+
+    def _visible(self, history: list[_Version], now: datetime, kept: timedelta = timedelta.max) -> list[Row]:
+        version = next((found for found in reversed(history) if found.visible <= now), None)
+        if version is None or now - version.visible > kept:
+            return []
+        if version.machine is not None and not version.rows:
+            version.rows = [graph_rows.machine_row(version.machine, self._fleet.tenant_id, version.visible)]
+        return version.rows
 
     def _scope(self, principal: Principal, body: Mapping[str, Any], now: datetime) -> list[str]:
         """The subscriptions asked about that exist and in which the caller has a role."""
@@ -183,16 +207,11 @@ class ResourceGraph:
             query = kql.parse(body["query"])
         except kql.KqlError as error:
             raise _unreadable(error, now) from None
-        if query.table not in _READ:
+        if query.table not in _TABLES:
             raise _refusal(now, "InvalidQuery", f"The emulator does not know the table '{query.table}'.")
         subscriptions = self._scope(principal, body, now)
-        machines = [
-            machine
-            for subscription in subscriptions
-            for machine in self._fleet.subscription(subscription)
-            if self._permissions.allows(principal, _READ[query.table], machine.id, now)
-        ]
-        return query.run(self._table(query.table, machines, now), now)
+        machines = (machine for subscription in subscriptions for machine in self._fleet.subscription(subscription))
+        return query.run(self._table(query.table, machines, principal, now), now)
 
 
 def _refusal(now: datetime, code: str, message: str) -> ArmError:

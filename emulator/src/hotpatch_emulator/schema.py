@@ -193,6 +193,7 @@ _MACHINE_PROPERTIES: dict[str, Any] = {
     "availability_set": _TEXT,
     "scale_set": _TEXT,
     "size": _TEXT,
+    "public_address": _TEXT,
     "power": {"enum": ["running", "deallocated", "stopped"]},
     "agent_ready": _FLAG,
     "provision_vm_agent": _FLAG,

@@ -178,6 +178,7 @@ class VirtualMachine:
     availability_set: str | None = None
     update_domain: int | None = None
     scale_set: str | None = None
+    public_address: str | None = None
     ring: str | None = None
     deleted: bool = False
     tags: dict[str, str] = field(default_factory=dict)

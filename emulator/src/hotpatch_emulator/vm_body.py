@@ -34,6 +34,10 @@ def nic_id(machine: VirtualMachine) -> str:
     return f"{_group_path(machine)}/Microsoft.Network/networkInterfaces/{machine.name}VMNic"
 
 
+def public_address_id(machine: VirtualMachine) -> str:
+    return f"{_group_path(machine)}/Microsoft.Network/publicIPAddresses/{machine.name}PublicIP"
+
+
 def _os_profile(machine: VirtualMachine) -> dict[str, Any]:
     profile: dict[str, Any] = {
         "computerName": machine.guest.computer_name,

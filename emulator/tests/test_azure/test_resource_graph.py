@@ -45,7 +45,7 @@ def test_machines_with_their_power_state(azure: Running) -> None:
 
 
 def test_pages_as_recorded(azure: Running) -> None:
-    query = "project id | order by id asc"
+    query = "where type endswith '/virtualmachines' | project id | order by id asc"
     first = ask(azure, query, **{"$top": 2}).json()
     assert (first["totalRecords"], first["count"], first["resultTruncated"], first["facets"]) == (5, 2, "false", [])
     inside = json.loads(base64.b64decode(first["$skipToken"]))
@@ -189,10 +189,30 @@ def test_rows_that_the_caller_may_not_read_are_left_out_without_a_word(start: St
     ]
     azure = start(speed=0, machines=machines, principals=principals, switches=QUICK)
     azure.result(azure.install("in"))
-    assert len(rows(azure, "project id")) == 2
+    assert len(rows(azure, "where type == 'microsoft.compute/virtualmachines' | project id")) == 2
+    assert len(rows(azure, "where type == 'microsoft.network/networkinterfaces' | project id")) == 2
     assert [row["id"] for row in rows(azure, "project id", principal="narrow")] == [azure.vm("in")]
     assert rows(azure, INSTALLED) and not rows(azure, INSTALLED, principal="narrow")
     assert ask(azure, "project id", principal="nobody").status_code == 400
+
+
+def test_network_interfaces_and_public_addresses(start: Start) -> None:
+    machines = [
+        {"name": "a", "public_address": "203.0.113.7"},
+        {"name": "b", "public_address": "unassigned"},
+        {"name": "c"},
+    ]
+    azure = start(machines=machines, switches=QUICK)
+    interfaces = rows(azure, "resources | where type =~ 'Microsoft.Network/networkInterfaces' | order by id asc")
+    assert [row["properties"]["virtualMachine"]["id"] for row in interfaces] == [azure.vm(name) for name in "abc"]
+    configurations = [row["properties"]["ipConfigurations"][0]["properties"] for row in interfaces]
+    assert all(item["privateIPAddress"].startswith("127.") for item in configurations)
+    public = rows(azure, "resources | where type =~ 'microsoft.network/publicipaddresses' | order by id asc")
+    assert [item.get("publicIPAddress", {}).get("id") for item in configurations] == [
+        *(row["id"] for row in public),
+        None,
+    ]
+    assert [row["properties"].get("ipAddress") for row in public] == ["203.0.113.7", None]
 
 
 def test_management_groups_and_the_whole_tenant(start: Start) -> None:
@@ -206,6 +226,6 @@ def test_management_groups_and_the_whole_tenant(start: Start) -> None:
         ({}, ["a", "b"]),
         ({"subscriptions": [azure.subscription]}, ["a"]),
     ):
-        body = {**scope, "query": "project id, name | order by name asc"}
+        body = {**scope, "query": "where type has 'compute' | project id, name | order by name asc"}
         answer = azure.call("POST", PATH, body, version="2024-04-01").json()
         assert [row["name"] for row in answer["data"]] == expected

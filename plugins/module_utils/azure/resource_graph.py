@@ -10,7 +10,7 @@ azure-mgmt-resourcegraph is not used: it is one POST, which has to go through th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from .errors import AzureFailure
@@ -61,7 +61,23 @@ class ResourceGraph:
         management_groups: Sequence[str] = (),
         operation: str = "ask Azure Resource Graph",
     ) -> list[dict[str, Any]]:
-        """Return all rows of a query; without scopes, over all that the caller may see.
+        """Return all rows of a query, as :meth:`pages` gives them."""
+        rows: list[dict[str, Any]] = []
+        async for page in self.pages(
+            kql, subscriptions=subscriptions, management_groups=management_groups, operation=operation
+        ):
+            rows += page
+        return rows
+
+    async def pages(
+        self,
+        kql: str,
+        *,
+        subscriptions: Sequence[str] = (),
+        management_groups: Sequence[str] = (),
+        operation: str = "ask Azure Resource Graph",
+    ) -> AsyncIterator[list[dict[str, Any]]]:
+        """Yield the rows of a query page by page, a request each; without scopes, over all that the caller may see.
 
         *kql* must keep the column ``id`` (without it Resource Graph has no pages), and should order by it: rows may
         else move between pages. Raises AzureFailure, also when the rows told and the rows counted differ so that some
@@ -73,20 +89,18 @@ class ResourceGraph:
             scopes = [{"subscriptions": list(some)} for some in batches(subscriptions, MOST_SUBSCRIPTIONS)]
         else:
             scopes = [{}]
-        rows: list[dict[str, Any]] = []
         for scope in scopes:
-            rows += await self._all_pages({**scope, "query": kql}, operation)
-        return rows
+            async for page in self._of_scope({**scope, "query": kql}, operation):
+                yield page
 
-    async def _all_pages(self, body: Mapping[str, Any], operation: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
+    async def _of_scope(self, body: Mapping[str, Any], operation: str) -> AsyncIterator[list[dict[str, Any]]]:
         options: dict[str, Any] = {"resultFormat": "objectArray", "$top": PAGE_ROWS}
         for _page in range(MOST_PAGES):
             answer = await self._session.query(self._path, {**body, "options": options}, operation)
             page, token = _read_page(answer.body, operation)
-            rows += page
+            yield page
             if not token:
-                return rows
+                return
             options = {**options, "$skipToken": token}
         raise _too_many(operation)
 

@@ -24,6 +24,7 @@ from ..domain.errors import InputError
 from ..domain.resource_id import ResourceId
 from .control import Tags
 from .guard import Guard
+from .machine_inventory import FleetTables
 from .pursuit import Gateway
 from .witness import Graph
 
@@ -42,14 +43,15 @@ class FleetGateway(Gateway, Protocol):
 class Connection:
     """An open way to Azure.
 
-    ``warnings`` are for the user; ``graph`` is Resource Graph and ``groups`` are the resource groups, where they can be
-    asked.
+    ``warnings`` are for the user; ``graph`` and ``tables`` are Resource Graph where it can be asked, for single machines
+    and for whole fleets; ``groups`` are the resource groups.
     """
 
     gateway: FleetGateway
     warnings: Sequence[str] = field(default=())
     graph: Graph | None = None
     groups: Tags | None = None
+    tables: FleetTables | None = None
 
 
 Connect = Callable[[Params, Environ, Clock], AbstractAsyncContextManager[Connection]]
@@ -64,8 +66,9 @@ async def connect(params: Params, environ: Environ, clock: Clock) -> AsyncIterat
     """
     async with open_session(params, environ, clock) as session:
         versions = {"": str(params["api_version"])} if params.get("api_version") else {}
+        graph = ResourceGraph(session)
         yield Connection(
-            VirtualMachines(session, versions), session.warnings, ResourceGraph(session), ResourceGroups(session)
+            VirtualMachines(session, versions), session.warnings, graph, ResourceGroups(session), graph
         )
 
 
