@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from lark import Token
 
@@ -16,9 +16,8 @@ from hotpatch_emulator.kql_functions import sort_key, text_of
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Scope:
-    """What an expression is evaluated in."""
+class Scope(NamedTuple):
+    """What an expression is evaluated in; made for every row, so a tuple."""
 
     row: Row
     now: datetime

@@ -98,6 +98,10 @@ class Permissions:
         """Give everything back that was withdrawn."""
         self._withdrawn.pop(principal.name, None)
 
+    def withdrawals(self, principal: Principal, now: datetime) -> int:
+        """How many withdrawals a principal is under at a moment."""
+        return sum(taken.since <= now for taken in self._withdrawn.get(principal.name, ()))
+
     def allows(self, principal: Principal, action: str, scope: str, now: datetime) -> bool:
         wanted, place = action.lower(), scope.lower()
         for taken in self._withdrawn.get(principal.name, ()):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import heapq
 import json
 import random
 from collections.abc import Iterator, Mapping
@@ -46,6 +47,7 @@ _READ = {
 _TABLES = ("resources", *_KEPT)
 # What the recorded service names as the expected token, whatever was expected.
 _EXPECTED = "\u01cf"
+_CURSOR_KEPT = timedelta(minutes=1)
 _CLUSTER = "https://arg-weu-four-sf.arg.core.windows.net"
 
 
@@ -66,6 +68,15 @@ class _Known:
     network: list[Row] | None = None
 
 
+@dataclass(frozen=True)
+class _Cursor:
+    """The rows of a query that is being paged through, good until something changes or becomes visible."""
+
+    made: datetime
+    stamp: tuple[int, int]
+    rows: list[Row]
+
+
 class ResourceGraph:
     """Answers queries."""
 
@@ -80,6 +91,9 @@ class ResourceGraph:
         self._known = {
             machine.key: _Known(machine=[_Version(now, [], graph_rows.snapshot(machine))]) for machine in fleet
         }
+        self._changes = 0
+        self._appearing: list[datetime] = []
+        self._cursors: dict[tuple[str, str], _Cursor] = {}
         audit.listen(self._notice)
 
     # -- what comes in ------------------------------------------------------------------------------------------
@@ -110,6 +124,8 @@ class ResourceGraph:
             while len(history) > 1 and history[1].visible <= now:
                 del history[0]
         history.append(_Version(visible, rows, machine))
+        self._changes += 1
+        heapq.heappush(self._appearing, visible)
 
     # -- tables -------------------------------------------------------------------------------------------------
 
@@ -183,8 +199,8 @@ class ResourceGraph:
             )
         if not isinstance(body, Mapping) or not isinstance(body.get("query"), str) or not body["query"].strip():
             raise _refusal(now, "InvalidQuery", "Query cannot be empty.")
-        rows = self._rows(principal, body, now)
         options = body.get("options") or {}
+        rows = self._paged_rows(principal, body, options, now)
         top, skip = _page(options, now)
         page = rows[skip : skip + top]
         answer: dict[str, Any] = {
@@ -201,6 +217,22 @@ class ResourceGraph:
                 # Documented: without the id in the result there is no paging.
                 answer["resultTruncated"] = "true"
         return Reply(200, answer)
+
+    def _paged_rows(
+        self, principal: Principal, body: Mapping[str, Any], options: Mapping[str, Any], now: datetime
+    ) -> list[Row]:
+        """The rows of the query, those of the page before where nothing has changed since: a fleet has many pages."""
+        while self._appearing and self._appearing[0] <= now:
+            heapq.heappop(self._appearing)
+            self._changes += 1
+        key = (principal.name, json.dumps([body.get(name) for name in ("query", "subscriptions", "managementGroups")]))
+        stamp = (self._changes, self._permissions.withdrawals(principal, now))
+        cursor = self._cursors.get(key)
+        usable = cursor is not None and cursor.stamp == stamp and now - cursor.made < _CURSOR_KEPT
+        if cursor is None or not usable or not options.get("$skipToken"):
+            cursor = _Cursor(now, stamp, self._rows(principal, body, now))
+            self._cursors = {**dict(list(self._cursors.items())[-7:]), key: cursor}
+        return cursor.rows
 
     def _rows(self, principal: Principal, body: Mapping[str, Any], now: datetime) -> list[Row]:
         try:

@@ -93,13 +93,22 @@ def collect(params: Mapping[str, Any], environ: Mapping[str, str], base: Path) -
         warnings.append(f"{reading.malformed} rows of Resource Graph are left out: their IDs are no machine's.")
     if reconciled.sentence:
         warnings.append(reconciled.sentence)
-    ring_tag = str(params["ring_tag"])
     return Hosts(
         to_iso(reading.read_at),
-        [host_variables(found, reading.read_at, ring_tag=ring_tag, address_order=order) for found in reading.machines],
+        _variables(reading, str(params["ring_tag"]), order),
         list(reconciled.missing),
         warnings,
     )
+
+
+def _variables(reading: FleetReading, ring_tag: str, order: tuple[str, ...]) -> list[Variables]:
+    """The variables of all machines; the reading is emptied, so that both are never there whole."""
+    made = []
+    while reading.machines:
+        found = reading.machines.pop()
+        made.append(host_variables(found, reading.read_at, ring_tag=ring_tag, address_order=order))
+    made.reverse()
+    return made
 
 
 def _choice(params: Mapping[str, Any], option: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
