@@ -21,7 +21,7 @@ options:
     description:
       - IDs of management groups, whose subscriptions are meant, at all levels below. Not to be combined with
         O(subscriptions).
-      - Resource Graph takes the first 10,000 subscriptions below a group.
+      - Resource Graph takes a limited number of subscriptions below a group (10,000 as documented).
     type: list
     elements: str
 """
@@ -48,4 +48,21 @@ options:
     type: list
     elements: str
     choices: [running, stopped, deallocated, starting, stopping, deallocating]
+"""
+
+    EXPECT = r"""
+options:
+  expect:
+    description:
+      - What should be found. Resource Graph leaves out without a word what the account may not read; what is expected
+        and not there is named in a warning.
+    type: dict
+    suboptions:
+      count:
+        description: How many machines there should be.
+        type: int
+      machines:
+        description: ARM IDs or names of machines that should be there.
+        type: list
+        elements: str
 """

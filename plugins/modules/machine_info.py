@@ -16,6 +16,9 @@ description:
     eligible at all.
   - One task reads many machines at once. One machine that cannot be read does not hide the others.
   - A fact that could not be read is told from one that is not there.
+  - Machines are named one by one, or by a scope of subscriptions, management groups and filters. Compute is asked about
+    each machine and tells the truth of the moment. Resource Graph shows thousands in one request, as it knew them some
+    minutes ago (O(source)).
 author:
   - winfleet contributors (@winfleet)
 extends_documentation_fragment:
@@ -25,12 +28,33 @@ extends_documentation_fragment:
   - winfleet.hotpatch.action_group
   - winfleet.hotpatch.azure
   - winfleet.hotpatch.targets
+  - winfleet.hotpatch.scope
+  - winfleet.hotpatch.scope.filters
+  - winfleet.hotpatch.scope.expect
   - winfleet.hotpatch.waiting.failures
 options:
+  source:
+    description:
+      - V(compute) asks Microsoft.Compute about every machine, a request each; what it says counts.
+      - V(resource_graph) asks Resource Graph, a request for a thousand machines. It shows a change some minutes late,
+        does not show the VM agent, and leaves out what the account may not read. It shows Arc-enabled servers as well.
+      - A scope is always listed by Resource Graph; with V(compute) each machine found is then asked about.
+    type: str
+    choices: [compute, resource_graph]
+    default: compute
+    version_added: 0.2.0
+  gather:
+    description:
+      - What to read beside the machines with O(source=resource_graph), each by queries of its own.
+    type: list
+    elements: str
+    choices: [addresses, assessments, installations]
+    default: [assessments, installations]
+    version_added: 0.2.0
   resource_group:
     description:
       - Resource group of the virtual machine O(name); without O(name), all virtual machines of this group are read.
-      - Without it and without O(resource_ids), all virtual machines of O(subscription_id) are read.
+      - Without it, without O(resource_ids) and without a scope, all virtual machines of O(subscription_id) are read.
     type: str
   details:
     description:
@@ -100,6 +124,16 @@ EXAMPLES = r"""
   run_once: true
   register: fleet
   failed_when: fleet is failed or fleet.drifted | length > 0
+
+- name: Look over all machines of a management group, and name those that are not shown
+  winfleet.hotpatch.machine_info:
+    management_groups: [mg-production]
+    source: resource_graph
+    details: none
+    expect:
+      machines: "{{ groups['servers'] }}"
+  delegate_to: localhost
+  run_once: true
 
 - name: Read a whole resource group, shortly
   winfleet.hotpatch.machine_info:
@@ -198,6 +232,26 @@ machines:
       description: Summary of the last installation, with counts but no list of patches; null without one.
       returned: with O(details=all)
       type: dict
+source:
+  description: Who was asked, as O(source).
+  returned: success
+  type: str
+  sample: compute
+read_at:
+  description: When the reading began, in UTC.
+  returned: success
+  type: str
+  sample: "2026-05-13T01:00:00Z"
+may_lag_seconds:
+  description: By how many seconds what was read may be older than RV(read_at).
+  returned: success
+  type: int
+  sample: 900
+missing:
+  description: What O(expect.machines) named and was not read.
+  returned: with O(expect)
+  type: list
+  elements: str
 counts:
   description: How many machines there are, and how many of each RV(machines[].outcome).
   returned: always

@@ -11,6 +11,7 @@ from typing import Any
 
 from .errors import InputError
 from .machine import Machine
+from .resource_id import ResourceId
 
 ALL = "all"
 POWER_STATES = ("running", "stopped", "deallocated", "starting", "stopping", "deallocating")
@@ -150,12 +151,12 @@ def parse_expected(options: Mapping[str, Any] | None, listed: Sequence[str] = ()
     return Expected(count, named) if count is not None or named else None
 
 
-def reconcile(expected: Expected | None, found: Iterable[Machine]) -> Reconciled:
+def reconcile(expected: Expected | None, found: Iterable[ResourceId]) -> Reconciled:
     """Compare; a name counts as found when any machine has it, an ID only when that very machine is there."""
     if expected is None:
         return Reconciled()
     machines = list(found)
-    known = {machine.id.key for machine in machines} | {machine.name.lower() for machine in machines}
+    known = {machine.key for machine in machines} | {machine.name.lower() for machine in machines}
     missing = tuple(item for item in expected.machines if item.rstrip("/").lower() not in known)
     said = []
     if missing:

@@ -91,17 +91,50 @@ CALENDAR: Options = {"calendar_file": {"type": "path"}, "calendar": {"type": "di
 """Of every task that decides by the release calendar; read by :mod:`.calendar`."""
 
 
+POWER_STATES = ["running", "stopped", "deallocated", "starting", "stopping", "deallocating"]
+PARTS = ["addresses", "assessments", "installations"]
+SCOPE: Options = {
+    "subscriptions": {"type": "list", "elements": "str"},
+    "management_groups": {"type": "list", "elements": "str"},
+    "resource_groups": {"type": "list", "elements": "str"},
+    "locations": {"type": "list", "elements": "str"},
+    "tags": {"type": "dict"},
+    "power_states": {"type": "list", "elements": "str", "choices": POWER_STATES},
+    "expect": {
+        "type": "dict",
+        "options": {"count": {"type": "int"}, "machines": {"type": "list", "elements": "str"}},
+    },
+}
+"""Machines by scope, and what is expected there; of everything that reads a fleet from Resource Graph."""
+
+
 def machine_info_spec() -> ArgumentSpec:
-    """``machine_info``: IDs, one machine, a resource group or a whole subscription."""
+    """``machine_info``: IDs, one machine, a resource group, a subscription, or any scope."""
+    own: Options = {
+        "source": {"type": "str", "choices": ["compute", "resource_graph"], "default": "compute"},
+        "gather": {
+            "type": "list",
+            "elements": "str",
+            "choices": PARTS,
+            "default": ["assessments", "installations"],
+        },
+    }
     return ArgumentSpec(
         {
             **auth_options(),
             **TARGETS,
             **FAILURES,
+            **SCOPE,
+            **own,
             "details": {"type": "str", "choices": ["all", "none"], "default": "all"},
             "expect_settings": {"type": "dict", "options": {name: dict(option) for name, option in SETTINGS.items()}},
         },
-        mutually_exclusive=(("resource_ids", "resource_group"), ("resource_ids", "name")),
+        mutually_exclusive=(
+            ("resource_ids", "resource_group"),
+            ("resource_ids", "name"),
+            ("subscriptions", "management_groups"),
+            *((named, wide) for named in ("resource_ids", "name") for wide in SCOPE if wide != "expect"),
+        ),
         required_by={"name": ("resource_group",)},
     )
 

@@ -1,6 +1,10 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read what Azure says of machines: settings, power, last assessment and installation, and whether it can hotpatch."""
+"""Read what Azure says of machines: settings, power, last assessment and installation, and whether it can hotpatch.
+
+Compute is asked about each machine and tells the truth of the moment; Resource Graph tells of thousands in one request
+what it knew some minutes ago.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,14 @@ from ..azure.errors import AzureFailure
 from ..clock import Clock
 from ..domain.eligibility import eligibility
 from ..domain.facts import Fact
+from ..domain.fleet_scope import Scope
+from ..domain.graph import GRAPH_LAG_SECONDS
 from ..domain.machine import Machine, product, unread_machine
 from ..domain.patch_settings import Wanted, difference, wanted_from
 from ..domain.resource_id import ResourceId
 from ..domain.timestamps import to_iso
 from ..domain.waves import parse_budget
-from . import results
+from . import info_scope, results
 from .campaign import Campaign
 from .context import Connect, Connection, connect, default_subscription, drive, read_targets, require_subscription
 from .engine import exceeded_message, failure_entry, is_fleet_wide
@@ -37,40 +43,62 @@ def run(
     diff: bool = False,
     connect: Connect = connect,
 ) -> dict[str, Any]:
-    """Read the machines that the parameters name: by ID, by name, or all of a resource group or subscription.
+    """Read the machines that the parameters name: by ID, by name, or all of a group, a subscription or another scope.
 
     Raises InputError, ClockError and AzureFailure for what stops the whole run.
     """
     budget = parse_budget(params["max_failures"])
-    expected = wanted_from(params["expect_settings"]) if params.get("expect_settings") else None
-    named = params.get("resource_ids") is not None or params.get("name") is not None
+    wanted = wanted_from(params["expect_settings"]) if params.get("expect_settings") else None
+    awaited = info_scope.expected_of(params)
+    is_named = params.get("resource_ids") is not None or params.get("name") is not None
     subscription = default_subscription(params, environ)
-    machines = read_targets(params, subscription) if named else []
-    if not named:
+    named = read_targets(params, subscription) if is_named else []
+    by_graph = params["source"] == info_scope.GRAPH
+    wide = info_scope.is_wide(params)
+    scope = info_scope.scope_for(params, named, subscription) if by_graph or wide else None
+    if not (is_named or scope):
         require_subscription(subscription)
+    details = str(params["details"])
+
+    def begin(machines: int) -> Campaign:
+        progress.begin("read", machines)
+        return Campaign(clock, guard, progress, total=machines, poll_interval=0, wait_timeout=None, max_failures=budget)
 
     async def main() -> dict[str, Any]:
-        begun = clock.monotonic()
+        begun, read_at = clock.monotonic(), clock.now()
         async with connect(params, environ, clock) as connection:
-            targets = machines if named else await _listed(connection, subscription, params.get("resource_group"))
-            progress.begin("read", len(targets))
-            campaign = Campaign(
-                clock, guard, progress, total=len(targets), poll_interval=0, wait_timeout=None, max_failures=budget
-            )
-            entries = await _read_all(connection, campaign, targets, clock, str(params["details"]), expected)
+            if by_graph and scope is not None:
+                reading = await info_scope.read_by_graph(connection, scope, named, clock, params["gather"])
+                entries = info_scope.entries_of(reading, named, details, wanted, _short)
+                campaign = begin(len(entries))
+                for entry in entries:
+                    if entry["outcome"] == "failed":
+                        campaign.finish(str(entry["id"]).lower(), True)
+            else:
+                targets = named or await _listed(connection, subscription, params.get("resource_group"), scope, clock)
+                campaign = begin(len(targets))
+                entries = await _read_all(connection, campaign, targets, clock, details, wanted)
         result = _result(entries, campaign, str(params["max_failures"]))
-        if expected is not None:
+        result["source"], result["read_at"] = params["source"], to_iso(read_at)
+        result["may_lag_seconds"] = GRAPH_LAG_SECONDS if by_graph else 0
+        if wanted is not None:
             result["drifted"] = [entry["id"] for entry in entries if entry.get("drift")]
         result["duration"] = round(clock.monotonic() - begun, 3)
-        if connection.warnings:
-            result["warnings"] = list(connection.warnings)
-        return result
+        reconciled = info_scope.compare(awaited, entries)
+        if awaited is not None:
+            result["missing"] = list(reconciled.missing)
+        warnings = [*connection.warnings, *([reconciled.sentence] if reconciled.sentence else [])]
+        return {**result, "warnings": warnings} if warnings else result
 
     return drive(main, guard)
 
 
-async def _listed(connection: Connection, subscription: str, resource_group: str | None) -> list[ResourceId]:
-    """The machines of a resource group or subscription: a list has no instance views, so that each is read again."""
+async def _listed(
+    connection: Connection, subscription: str, resource_group: str | None, scope: Scope | None, clock: Clock
+) -> list[ResourceId]:
+    """The machines of a resource group, subscription or scope: no list has instance views, each is read again."""
+    if scope is not None:
+        return await info_scope.list_scope(connection, scope, clock)
     bodies = await connection.gateway.list(subscription, resource_group or "")
     return [ResourceId.parse(str(body.get("id")), "id") for body in bodies]
 
@@ -81,12 +109,12 @@ async def _read_all(
     targets: list[ResourceId],
     clock: Clock,
     details: str,
-    expected: Wanted | None,
+    wanted: Wanted | None,
 ) -> list[Entry]:
     async def read(machine: ResourceId, alone: bool = False) -> Entry:
         campaign.occupy(machine.key)
         try:
-            entry = _entry(await look(connection.gateway, machine, clock), details, expected)
+            entry = _entry(await look(connection.gateway, machine, clock), details, wanted)
         except AzureFailure as failure:
             if alone and is_fleet_wide(failure):
                 raise
@@ -99,12 +127,12 @@ async def _read_all(
     return first + await campaign.run(targets[1:], read)
 
 
-def _entry(view: View, details: str, expected: Wanted | None) -> Entry:
+def _entry(view: View, details: str, wanted: Wanted | None) -> Entry:
     machine = view.machine
     judged = eligibility(machine)
     own: Entry = {"outcome": "read", "read_at": to_iso(view.read_at), "product": product(machine).value}
-    if expected is not None:
-        own["drift"] = difference(machine.patch_settings, expected)
+    if wanted is not None:
+        own["drift"] = difference(machine.patch_settings, wanted)
     if details == "none":
         own["eligibility"] = judged.state
         own["eligibility_codes"] = [reason.code for reason in judged.reasons]

@@ -88,7 +88,7 @@ def collect(params: Mapping[str, Any], environ: Mapping[str, str], base: Path) -
             return await read_fleet(ResourceGraph(session), scope, clock, parts=parts), list(session.warnings)
 
     reading, warnings = asyncio.run(read())
-    reconciled = reconcile(expected, [found.machine for found in reading.machines])
+    reconciled = reconcile(expected, [found.machine.id for found in reading.machines])
     if reading.malformed:
         warnings.append(f"{reading.malformed} rows of Resource Graph are left out: their IDs are no machine's.")
     if reconciled.sentence:
