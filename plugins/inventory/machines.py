@@ -191,10 +191,11 @@ OWN = (
 )  # fmt: skip
 
 
-class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: ignore[misc]
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     """C(winfleet.hotpatch.machines)."""
 
     NAME = "winfleet.hotpatch.machines"
+    _data: Any
 
     def verify_file(self, path: str) -> bool:
         return bool(super().verify_file(path)) and path.endswith(("hotpatch.yml", "hotpatch.yaml"))

@@ -81,9 +81,9 @@ class GraphMachine:
         """The ID as Azure compares it."""
         return self.machine.id.key
 
-    def eligibility(self) -> Eligibility:
+    def eligibility(self, overrides: frozenset[str] = frozenset()) -> Eligibility:
         """Return whether it can be hotpatched, as far as Resource Graph shows it (:data:`UNSEEN` does not count)."""
-        return eligibility(self.machine, overrides=UNSEEN)
+        return eligibility(self.machine, overrides=UNSEEN | overrides)
 
 
 def graph_machine(row: Mapping[str, Any]) -> GraphMachine:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..domain.needs import FAIL_ON
+
 Options = dict[str, dict[str, Any]]
 
 
@@ -148,6 +150,33 @@ def location_info_spec() -> ArgumentSpec:
             "locations": {"type": "list", "elements": "str"},
             "api_version": {"type": "str"},
         }
+    )
+
+
+def fleet_status_spec() -> ArgumentSpec:
+    """``fleet_status``: the machines of the play by their IDs, or any scope."""
+    own: Options = {
+        "hosts": {"type": "dict"},
+        "rings": {"type": "dict"},
+        "ring_tag": {"type": "str", "default": "hotpatch-ring"},
+        "ask_guests": {"type": "bool", "default": False},
+        "guests_timeout": {"type": "int", "default": 600},
+        "guests_parallel": {"type": "int", "default": 32},
+        "guests": {"type": "dict"},
+        "expect_settings": {"type": "dict", "options": {name: dict(option) for name, option in SETTINGS.items()}},
+        "kb_numbers": {"type": "list", "elements": "str", "default": []},
+        "preflight_overrides": {"type": "list", "elements": "str", "default": []},
+        "fail_on": {"type": "list", "elements": "str", "default": list(FAIL_ON)},
+        "details": {"type": "str", "choices": ["needs", "all", "none"], "default": "needs"},
+        "state_path": {"type": "path"},
+        "api_version": FAILURES["api_version"],
+    }
+    return ArgumentSpec(
+        {**auth_options(), **SCOPE, **CALENDAR, **own},
+        mutually_exclusive=(
+            ("subscriptions", "management_groups"),
+            *(("hosts", wide) for wide in SCOPE if wide != "expect"),
+        ),
     )
 
 
