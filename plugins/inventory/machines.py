@@ -104,9 +104,11 @@ options:
 notes:
   - Every role of this collection takes the hosts of any inventory whose host variable C(id) or C(hotpatch_resource_id)
     is the machine's ARM ID; hosts of C(azure.azcollection.azure_rm) will do.
-  - Host variables have the names of C(azure.azcollection.azure_rm) where it has them (C(id), C(name), C(location),
-    C(resource_group), C(powerstate), C(tags), C(image), C(availability_zone), C(virtual_machine_size), C(vmid),
-    C(private_ipv4_addresses), C(public_ipv4_addresses) and so on). Besides there are C(hotpatch_resource_id),
+  - Host variables have the names of C(azure.azcollection.azure_rm) where it has them (C(id), C(location),
+    C(resource_group), C(powerstate), C(image), C(availability_zone), C(virtual_machine_size), C(vmid),
+    C(private_ipv4_addresses), C(public_ipv4_addresses) and so on). C(name) and C(tags) are reserved in Ansible, which
+    warns about them again and again, so that hosts have C(machine_name) and C(machine_tags); the expressions of
+    O(compose), O(groups), O(keyed_groups) and O(hostnames) know both. Besides there are C(hotpatch_resource_id),
     C(hotpatch_ring), C(hotpatch_read_at), C(product), C(availability), C(availability_set), C(scale_set),
     C(time_zone), C(patch_settings), C(last_assessment), C(last_installation), and C(eligibility) with C(state),
     C(reasons) and C(not_judged).
@@ -178,6 +180,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.azure.errors imp
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.clock import ClockError
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.errors import InputError
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.host_names import suffixed, unique_names
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.host_variables import with_aliases
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.resource_id import ResourceId
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import inventory_source
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.inventory_source import Hosts, Variables
@@ -264,11 +267,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         for name, found in zip(names, hosts.variables):
             variables = safe(found)
             self._add(name, group, variables)
+            if not (compose or groups or keyed):
+                continue
+            seen = with_aliases(variables)
             if compose:
-                self._set_composite_vars(compose, variables, name, strict=strict)
-            if groups or keyed:
+                self._set_composite_vars(compose, seen, name, strict=strict)
                 # With what was composed, as Ansible's own inventories have it.
-                seen = {**variables, **self.inventory.get_host(name).get_vars()} if compose else variables
+                seen = {**seen, **self.inventory.get_host(name).get_vars()}
+            if groups or keyed:
                 self._add_host_to_composed_groups(groups, seen, name, strict=strict, fetch_hostvars=False)
                 self._add_host_to_keyed_groups(keyed, seen, name, strict=strict, fetch_hostvars=False)
         if self.get_option("expect_missing") == "add":
@@ -289,7 +295,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             group = self.inventory.add_group(MISSING)
             default = machine.name if self.get_option("plain_host_names") else suffixed(machine.name, str(machine))
             name = default if default not in self.inventory.hosts else suffixed(machine.name, str(machine), 40)
-            known = {"id": str(machine), "hotpatch_resource_id": str(machine), "name": machine.name}
+            known = {"id": str(machine), "hotpatch_resource_id": str(machine), "machine_name": machine.name}
             self._add(name, group, {**known, "unread": {"machine": "Resource Graph does not show it"}})
 
     def _wished_name(self, variables: Variables) -> str:
@@ -297,14 +303,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             if expression == "default":
                 break
             try:
-                found = self._compose(expression, safe(variables))
+                found = self._compose(expression, with_aliases(safe(variables)))
             except Exception as error:
                 if self.get_option("strict"):
                     raise AnsibleParserError(f"hostnames: {expression} of {variables['id']}: {error}") from error
                 continue
             if isinstance(found, str) and found:
                 return str(plain(found))
-        name: str = variables["name"]
+        name: str = variables["machine_name"]
         return name if self.get_option("plain_host_names") else suffixed(name, variables["id"])
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 SHORTEST = 4
 """Digits of the hash, as many as ``azure_rm`` takes."""
+_ALL_DIGITS = 40
 
 
 def suffixed(name: str, resource_id: str, digits: int = SHORTEST) -> str:
@@ -27,17 +28,18 @@ def unique_names(wished: Sequence[tuple[str, str]]) -> tuple[list[str], dict[str
     with case, as Ansible's do.
     """
     often = Counter(name for name, dummy in wished)
-    shared: dict[str, list[str]] = {}
     taken = {name for name, number in often.items() if number == 1}
-    names: list[str] = []
+    shared: dict[str, list[str]] = {}
     for name, resource_id in wished:
-        if often[name] == 1:
-            names.append(name)
-            continue
-        shared.setdefault(name, []).append(resource_id)
-        digits = SHORTEST
-        while (longer := suffixed(name, resource_id, digits)) in taken and digits < 40:
-            digits += 1
-        taken.add(longer)
-        names.append(longer)
-    return names, shared
+        if often[name] > 1:
+            shared.setdefault(name, []).append(resource_id)
+    settled: dict[tuple[str, str], str] = {}
+    open_ones = [(name, resource_id) for name, ids in shared.items() for resource_id in ids]
+    for digits in range(SHORTEST, _ALL_DIGITS + 1):
+        longer = {pair: suffixed(*pair, digits) for pair in open_ones}
+        number = Counter(longer.values())
+        last = digits == _ALL_DIGITS
+        fits = {pair: name for pair, name in longer.items() if last or (number[name] == 1 and name not in taken)}
+        settled.update(fits)
+        open_ones = [pair for pair in open_ones if pair not in fits]
+    return [settled.get(pair, pair[0]) for pair in wished], shared

@@ -17,6 +17,9 @@ from .patch_status import AssessmentSummary
 from .timestamps import to_iso
 
 ADDRESSES = ("private", "public")
+ALIASES = {"name": "machine_name", "tags": "machine_tags"}
+"""Names that azure.azcollection gives two variables. Ansible has reserved them, and warns for every host and task; so
+expressions of an inventory may use them, and hosts do not have them."""
 
 
 def host_variables(
@@ -40,7 +43,7 @@ def host_variables(
     variables: dict[str, Any] = {
         "id": str(machine.id),
         "hotpatch_resource_id": str(machine.id),
-        "name": machine.name,
+        "machine_name": machine.name,
         "resource_type": f"{machine.id.provider}/{machine.id.type}",
         "subscription_id": machine.id.subscription_id,
         "resource_group": machine.id.resource_group,
@@ -60,7 +63,7 @@ def host_variables(
         "provisioning_state": (machine.provisioning_state or "").lower() or None,
         "powerstate": value("powerstate", machine.power_state),
         "availability": availability(machine).state,
-        "tags": dict(machine.tags),
+        "machine_tags": dict(machine.tags),
         "hotpatch_ring": ring_of(machine.tags, ring_tag),
         "patch_settings": {name: value(f"patch_settings.{name}", fact) for name, fact in _settings(machine)},
         "last_assessment": _assessment(machine.assessment),
@@ -85,6 +88,11 @@ def host_variables(
         variables["ansible_host"] = address
     variables["unread"] = unread
     return variables
+
+
+def with_aliases(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables with those under :data:`ALIASES` besides."""
+    return {**variables, **{alias: variables[name] for alias, name in ALIASES.items()}}
 
 
 def _settings(machine: Machine) -> list[tuple[str, Fact[Any]]]:
