@@ -214,10 +214,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise AnsibleParserError(self._scrubbed(f"{path}: {error}", params, environ)) from None
         except AzureFailure as failure:
             raise AnsibleParserError(self._scrubbed(f"{path}: {failure.sentence}", params, environ)) from None
-        for warning in hosts.warnings:
+        if hosts.unmet and self.get_option("expect_missing") == "fail":
+            raise AnsibleParserError(f"{path}: {hosts.unmet}")
+        for warning in (*hosts.warnings, *([hosts.unmet] if hosts.unmet else ())):
             self.display.warning(f"{path}: {warning}")
-        if self.get_option("expect_missing") == "fail" and hosts.missing:
-            raise AnsibleParserError(f"{path}: {hosts.warnings[-1]}")
         self._populate(hosts)
 
     def _option(self, name: str) -> Any:

@@ -154,6 +154,9 @@ def _readable(text: str) -> str:
     return line if len(line) <= _LONGEST_TEXT else line[: _LONGEST_TEXT - 3] + "..."
 
 
+_SUPPORT = "Please provide below info"
+
+
 def failure_from_answer(
     operation: str, status: int, text: str, *, request_id: str = "", retry_after: float | None = None
 ) -> AzureFailure:
@@ -173,7 +176,8 @@ def failure_from_body(
     answered = f"answered {status}" if status is not None else "ended it with an error"
     words = " ".join(part for part in (answered, body.code) if part)
     # Azure's sentence is quoted as it stands, so that it can be searched for.
-    quoted = f": {body.message.rstrip('.')}" if body.message else ""
+    said = _first_detail(body) if body.message.startswith(_SUPPORT) else body.message
+    quoted = f": {said.rstrip('.')}" if said else ""
     step = _next_step(kind, operation, body, retry_after)
     return AzureFailure(
         f"Could not {operation}: Azure {words}{quoted}{step}.",
@@ -188,6 +192,12 @@ def failure_from_body(
         retry_after=retry_after,
         uncertain=status == 408 or (status is not None and status >= 500),
     )
+
+
+def _first_detail(body: ErrorBody) -> str:
+    """What Resource Graph hides behind a sentence about support that is the same for every error (recorded 2021)."""
+    detail = next((item for item in body.details if item.get("message")), None)
+    return body.message if detail is None else f"{detail.get('code') or 'no code'}: {detail['message']}"
 
 
 def kind_of(status: int | None, code: str) -> str:
@@ -209,6 +219,8 @@ def _next_step(kind: str, operation: str, body: ErrorBody, retry_after: float | 
         action = re.search(r"perform action '([^']+)'", body.message)
         what = f"the action {action.group(1)}" if action else "that"
         return f"; give the identity in use a role that allows {what} on this scope, or use another identity"
+    if any(item.get("code") == "NoValidSubscriptionsInQueryRequest" for item in body.details):
+        return "; check the subscriptions or management groups, and that the identity in use may see them"
     if kind == "not_found" and body.code == "SubscriptionNotFound":
         return "; check subscription_id, and that the identity in use may see the subscription"
     if kind == "not_found":

@@ -40,12 +40,14 @@ class Hosts:
     """The variables of every machine found; plain JSON, so that it can be cached.
 
     :param missing: expected machines that were not found, as they were named.
-    :param warnings: sentences for the user.
+    :param unmet: what was expected and is not so, as a sentence; empty when all is as expected.
+    :param warnings: other sentences for the user.
     """
 
     read_at: str
     variables: list[Variables]
     missing: list[str]
+    unmet: str
     warnings: list[str]
 
     def to_cache(self, digest: str) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def from_cache(kept: Any, digest: str) -> Hosts | None:
     """Return what :meth:`Hosts.to_cache` gave, None when it was made by other options or another version."""
     if not isinstance(kept, Mapping) or kept.get("shape") != SHAPE or kept.get("options") != digest:
         return None
-    return Hosts(kept["read_at"], kept["variables"], kept["missing"], kept["warnings"])
+    return Hosts(kept["read_at"], kept["variables"], kept["missing"], kept["unmet"], kept["warnings"])
 
 
 def options_digest(params: Mapping[str, Any], environ: Mapping[str, str]) -> str:
@@ -91,12 +93,11 @@ def collect(params: Mapping[str, Any], environ: Mapping[str, str], base: Path) -
     reconciled = reconcile(expected, [found.machine.id for found in reading.machines])
     if reading.malformed:
         warnings.append(f"{reading.malformed} rows of Resource Graph are left out: their IDs are no machine's.")
-    if reconciled.sentence:
-        warnings.append(reconciled.sentence)
     return Hosts(
         to_iso(reading.read_at),
         _variables(reading, str(params["ring_tag"]), order),
         list(reconciled.missing),
+        reconciled.sentence,
         warnings,
     )
 

@@ -5,13 +5,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.machine import machine_from_dict
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import results
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.context import Connection
 
-from ..domain.builders import SUBSCRIPTION
+from ..domain.builders import SUBSCRIPTION, rid
 from .conftest import Task
 from .fake_azure import FakeAzure, FakeMachine, Timeline
+from .fake_tables import whole_fleet
 
 
 def test_entries_are_machines_with_their_eligibility(clock: Timeline, task: Task) -> None:
@@ -54,3 +59,39 @@ def test_duplicates_are_read_once(clock: Timeline, task: Task) -> None:
     one = next(iter(azure.machines.values())).id
     result = task("info", azure, resource_ids=[one, one.upper(), one + "/"])
     assert azure.reads == ["vm1"] and len(result["machines"]) == 1
+
+
+def test_a_fleet_by_resource_graph_says_how_old_and_who_is_missing(clock: Timeline, task: Task) -> None:
+    tables = whole_fleet("web1", "web2")
+    azure = FakeAzure(clock)
+    azure.connect = tables.connect  # type: ignore[method-assign]
+    result = task("info", azure, source="resource_graph", subscriptions=["all"], expect={"machines": ["web1", "web9"]})
+    assert (result["source"], result["may_lag_seconds"]) == ("resource_graph", 900)
+    assert result["missing"] == ["web9"] and "web9" in result["warnings"][0]
+    first = result["machines"][0]
+    assert machine_from_dict(json.loads(json.dumps(first))).assessment is not None
+    assert first["eligibility"]["not_judged"] == ["agent_not_ready"] and first["read_at"] == result["read_at"]
+
+
+def test_a_machine_that_resource_graph_does_not_show_is_a_failed_entry(clock: Timeline, task: Task) -> None:
+    azure = FakeAzure(clock)
+    azure.connect = whole_fleet("web1").connect  # type: ignore[method-assign]
+    result = task("info", azure, source="resource_graph", resource_ids=[rid("gone"), rid("web1")], details="none")
+    gone, there = result["machines"]
+    assert (gone["outcome"], gone["error"]["code"], there["outcome"]) == ("failed", "NotShown", "read")
+    assert result["failed"] is True
+
+
+def test_a_scope_is_listed_by_resource_graph_and_asked_of_compute(clock: Timeline, task: Task) -> None:
+    azure = FakeAzure(clock, FakeMachine("web1"), FakeMachine("web2"))
+    tables = whole_fleet("web1", "web2")
+
+    @asynccontextmanager
+    async def connect(*dummy: Any) -> AsyncIterator[Connection]:
+        yield Connection(azure, (), None, tables)
+
+    azure.connect = connect  # type: ignore[method-assign]
+    result = task("info", azure, management_groups=["mg"], locations=["westeurope"], expect={"count": 2})
+    assert sorted(azure.reads) == ["web1", "web2"] and len(tables.asked) == 1
+    assert (result["source"], result["may_lag_seconds"], result["missing"]) == ("compute", 0, [])
+    assert "warnings" not in result
