@@ -123,7 +123,11 @@ def test_texts_from_azure_are_no_templates(azure: emulator_process.Emulator, tmp
 
 
 def test_filters_go_with_the_query(azure: emulator_process.Emulator, tmp_path: Path) -> None:
-    narrow = {"tags": {"HOTPATCH-ring": "Broad"}, "locations": ["West Europe"], "resource_groups": ["RG-WEB"]}
+    narrow: dict[str, Any] = {
+        "tags": {"HOTPATCH-ring": "Broad"},
+        "locations": ["West Europe"],
+        "resource_groups": ["RG-WEB"],
+    }
     path = configure(tmp_path / "inv", subscriptions=["all"], power_states=["running"], **narrow)
     assert sorted(hosts_of(listed(path, azure.environment())[0])) == ["drifted", "web2"]
     asked = [line["body"]["query"] for line in queries(azure)]
@@ -170,8 +174,12 @@ def test_what_the_account_may_not_read_is_named(azure: emulator_process.Emulator
 def test_the_cache_is_used_until_options_change_or_it_is_flushed(
     azure: emulator_process.Emulator, tmp_path: Path
 ) -> None:
-    cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(tmp_path / "cache")}
-    options = {"management_groups": ["mg-two"], **cache}
+    cache: dict[str, Any] = {
+        "cache": True,
+        "cache_plugin": "ansible.builtin.jsonfile",
+        "cache_connection": str(tmp_path / "cache"),
+    }
+    options: dict[str, Any] = {"management_groups": ["mg-two"], **cache}
     path = configure(tmp_path / "inv", **options)
     first, dummy = listed(path, azure.environment())
     assert len(queries(azure)) == 5

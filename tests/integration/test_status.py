@@ -66,7 +66,7 @@ def test_somebody_else_patched_it(start_emulator: StartEmulator, rollout_over: R
     }
     done = run_module("patch_installation", arguments, running.environment(), tmp_path)
     assert not done["failed"], done
-    running.control("/emulator/clock", "POST", {"advance_seconds": 1800})
+    running.control("/emulator/clock", "PUT", {"advance_seconds": 1800})
     ours = status.run(tmp_path / "ours.log")[1]
     assert "patched_by_others" not in ours, ours
     (status.state_dir / "journal.jsonl").unlink()

@@ -19,7 +19,7 @@ from ..clock import Clock
 from ..domain.eligibility import availability, check_overrides
 from ..domain.enrolment import enrolment
 from ..domain.errors import InputError
-from ..domain.fleet_scope import named
+from ..domain.fleet_scope import named, reconcile
 from ..domain.graph import GRAPH_LAG_SECONDS
 from ..domain.graph_machine import UNSEEN, GraphMachine, ring_of
 from ..domain.guest import GuestFacts, guest_from_dict
@@ -156,7 +156,7 @@ def run(
         )
         machines = [found.machine.id for found in reading.machines]
         entries = _entries(judge, reading, targets)
-        reconciled = info_scope.reconcile(awaited, machines)
+        reconciled = reconcile(awaited, machines)
         if reconciled.sentence:
             warnings.append(reconciled.sentence)
         result = summarize(entries, fail_on, reconciled.missing)
