@@ -130,7 +130,7 @@ def bare_loop(
         "arm": ends["arm"].rstrip("/"),
         "client_id": environ["AZURE_CLIENT_ID"],
         "secret": environ["AZURE_SECRET"],
-        "token_url": f"{ends['login'].rstrip('/')}/{ends['tenant_id']}/oauth2/v2.0/token",
+        "token_url": f"{ends['arm'].rstrip('/')}/{ends['tenant_id']}/oauth2/v2.0/token",
         "queries": bodies,
     }
     done = subprocess.run(

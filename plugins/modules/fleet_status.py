@@ -106,7 +106,9 @@ options:
     elements: str
     default: [missing, installation_failed, drift, off_track, restart_pending, guest_unreachable]
   details:
-    description: Whose entries are returned, those of machines that need a person, of all, or of none.
+    description:
+      - Whose entries are returned, those of machines that need a person (a thousand of them at most, the most urgent
+        first), of all, or of none. RV(counts) counts all of them in any case.
     type: str
     choices: [needs, all, none]
     default: needs

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,17 @@ from ..clock import Clock
 from ..domain.eligibility import availability, check_overrides
 from ..domain.enrolment import enrolment
 from ..domain.errors import InputError
+from ..domain.facts import Fact
 from ..domain.fleet_scope import named, reconcile
 from ..domain.graph import GRAPH_LAG_SECONDS
 from ..domain.graph_machine import UNSEEN, GraphMachine, ring_of
 from ..domain.guest import GuestFacts, guest_from_dict
-from ..domain.needs import Need, check_codes, needs_of, patched_by
+from ..domain.machine import Machine, product
+from ..domain.needs import NEXT_STEPS, Need, check_codes, needs_of, patched_by
 from ..domain.patch_settings import Wanted, difference, refusals, wanted_from
+from ..domain.products import Product
 from ..domain.reasons import texts
+from ..domain.releases import Release
 from ..domain.resource_id import ResourceId
 from ..domain.timestamps import to_iso
 from ..domain.track import track
@@ -43,6 +47,8 @@ from .status_memory import StatusMemory, load_memory, own_activities, save_memor
 
 PARTS = ("assessments", "installations")
 NO_RING = "none"
+MOST_RETURNED = 1000
+"""Entries of machines that need a person: AWX cuts a result at 700 kB, and an entry is about 600 bytes."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class _Judge:
     own: frozenset[str]
     memory: StatusMemory
     read_at: datetime
+    current: dict[Product, Fact[Release]] = field(default_factory=dict)
 
     def entry(self, found: GraphMachine) -> Entry:
         """The machine's standing as plain JSON."""
@@ -66,7 +73,7 @@ class _Judge:
         guest = self.guests.get(key)
         fit_, power = found.eligibility(self.overrides), availability(machine)
         enrolled = enrolment(machine, guest, self.overrides)
-        where = track(machine, enrolled, fit_, guest, self.releases.of(machine), self.releases.calendar)
+        where = track(machine, enrolled, fit_, guest, self._release_of(machine), self.releases.calendar)
         drift = difference(machine.patch_settings, self.wanted) if self.wanted is not None else {}
         by = patched_by(found.installation, self.own)
         # Where Azure would refuse the wanted settings, their absence is no drift: the machine is not what was thought.
@@ -84,6 +91,15 @@ class _Judge:
         else:
             self.memory.since(key, "drift", (), self.read_at)
         return entry
+
+    def _release_of(self, machine: Machine) -> Fact[Release]:
+        """The machine's release; the calendar is asked once for each product."""
+        known = product(machine).value
+        if known is None:
+            return self.releases.of(machine)
+        if known not in self.current:
+            self.current[known] = self.releases.of(machine)
+        return self.current[known]
 
     def unshown(self, machine: ResourceId) -> Entry:
         """The standing of a machine that Resource Graph does not show."""
@@ -239,7 +255,13 @@ def _shown(entries: Sequence[Entry], details: str) -> list[Entry]:
     """The entries that are returned: all, those of machines that need a person, or none."""
     if details == "none":
         return []
-    return [fit(entry) for entry in entries if details == "all" or entry["needs"]]
+    if details == "all":
+        return [fit(entry) for entry in entries]
+    order = list(NEXT_STEPS)
+    needy = [entry for entry in entries if entry["needs"]]
+    # The sort is stable: machines of the same need stay in the order named.
+    needy.sort(key=lambda entry: order.index(entry["needs"][0]["code"]))
+    return [fit(entry) for entry in needy[:MOST_RETURNED]]
 
 
 def _by(entries: Sequence[Entry], name: str) -> dict[str, dict[str, int]]:
