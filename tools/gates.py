@@ -189,7 +189,7 @@ def _execute(name: str, arguments: list[str], bin_folder: Path, cwd: Path, **ext
 # Sixty machines instead of twelve drive no other plays.
 CORE_DEPENDENT = (
     "--deselect=tests/integration/test_rollout.py::test_the_sixty",
-    *(f"tests/integration/test_{name}.py" for name in ("rollout", "interruptions", "enroll")),
+    *(f"tests/integration/test_{name}.py" for name in ("rollout", "interruptions", "enroll", "inventory")),
     *(f"tests/integration/test_{name}_guests.py" for name in ("many", "hostile")),
 )
 
