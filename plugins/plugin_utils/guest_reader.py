@@ -43,6 +43,7 @@ Template = Callable[[Any], Any]
 _OMITTED: tuple[type[Exception], ...] = tuple(
     getattr(errors, name) for name in ("AnsibleValueOmittedError",) if hasattr(errors, name)
 )
+_OMIT = object()
 
 
 def read_guests(
@@ -179,20 +180,18 @@ def _connection_variables(kind: str, variables: Mapping[str, Any], template: Tem
     prefix = f"ansible_{kind}_"
     for name in variables:
         if name in known or str(name).startswith(prefix):
-            try:
-                value = _templated(name, template)
-            except _OMITTED:
-                continue
-            (given if name in known else given["_extras"])[str(name)] = value
+            value = _templated(name, template)
+            if value is not _OMIT:
+                (given if name in known else given["_extras"])[str(name)] = value
     return given
 
 
 def _templated(name: str, template: Template) -> Any:
     try:
         return template(name)
-    except _OMITTED:
-        raise
     except Exception as error:
+        if isinstance(error, _OMITTED):
+            return _OMIT
         # The rest of the text may quote the template, which for a password may hold the secret itself.
         undefined = re.search(r"'[\w.\[\]]{1,80}' is undefined", str(error))
         reason = undefined[0] if undefined else type(error).__name__

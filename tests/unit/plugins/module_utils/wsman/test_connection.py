@@ -257,7 +257,7 @@ ANSWERS: dict[str, tuple[Serve, str]] = {
         lambda connection: saying(connection, b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n<x"),
         "closed the connection",
     ),
-    "half-closed": (lambda connection: half_close(connection), "closed the connection"),
+    "half-closed": (half_close, "closed the connection"),
     "no http": (lambda connection: connection.sendall(b"SSH-2.0-x\r\n\r\n"), "closed the connection|request failed"),
 }
 
