@@ -154,12 +154,9 @@ class _Resolver:
         return found, lambda name: templar.template(found[name])
 
     def _kind(self, variables: Mapping[str, Any], template: Template) -> str:
-        if "ansible_connection" in variables:
-            kind = str(_templated("ansible_connection", template))
-        elif self._action is not None:
-            kind = str(self._action._task.connection)
-        else:
-            kind = str(constants.DEFAULT_TRANSPORT)
+        default = constants.DEFAULT_TRANSPORT if self._action is None else self._action._task.connection
+        given = _templated("ansible_connection", template) if "ansible_connection" in variables else _OMIT
+        kind = str(default if given is _OMIT else given)
         for prefix in ("ansible.builtin.", "ansible.legacy."):
             kind = kind.removeprefix(prefix)
         return kind
