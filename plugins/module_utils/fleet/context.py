@@ -43,8 +43,8 @@ class FleetGateway(Gateway, Protocol):
 class Connection:
     """An open way to Azure.
 
-    ``warnings`` are for the user; ``graph`` and ``tables`` are Resource Graph where it can be asked, for single machines
-    and for whole fleets; ``groups`` are the resource groups.
+    ``warnings`` are for the user; ``graph`` and ``tables`` are Resource Graph where it can be asked, for single
+    machines and for whole fleets; ``groups`` are the resource groups.
     """
 
     gateway: FleetGateway
