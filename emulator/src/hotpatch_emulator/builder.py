@@ -144,7 +144,7 @@ class Builder:
             public_address=item.get("public_address"),
             ring=ring,
             deleted=bool(item.get("deleted", False)),
-            tags={**item.get("tags", {}), **({} if ring is None else {"ring": ring})},
+            tags={**item.get("tags", {}), **({} if ring is None else {"hotpatch-ring": ring})},
             power_state=power,
             provision_vm_agent=bool(item.get("provision_vm_agent", True)),
             enable_automatic_updates=bool(item.get("enable_automatic_updates", True)),

@@ -31,7 +31,7 @@ def test_rings_are_groups_and_tags_and_the_deleted_are_listed_but_gone(start: St
     azure = start(machines=[{**READY, "ring": "canary", "tags": {"system": "shop"}}, gone])
     children = yaml.safe_load((azure.run_dir / "inventory.yml").read_text())["all"]["children"]
     assert set(children["canary"]["hosts"]) == {"ready25", "gone22"} == set(children["rehearsal"]["hosts"])
-    assert azure.call("GET", azure.vm("ready25")).json()["tags"] == {"system": "shop", "ring": "canary"}
+    assert azure.call("GET", azure.vm("ready25")).json()["tags"] == {"system": "shop", "hotpatch-ring": "canary"}
     missing = azure.call("GET", children["rehearsal"]["hosts"]["gone22"]["hotpatch_resource_id"])
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "ResourceNotFound")
     listed = azure.call("GET", azure.vm("ready25").rpartition("/")[0]).json()["value"]
