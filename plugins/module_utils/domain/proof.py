@@ -17,7 +17,7 @@ from .facts import Fact
 from .guest import GuestFacts
 from .plain import fields_to_plain
 from .releases import CALENDAR, Calendar, Release
-from .timestamps import to_iso
+from .timestamps import to_the_second
 
 TOLERANCE_SECONDS = 120
 """How far the guest's corrected boot time and Azure's install start may be apart and still mean nothing: Windows moves
@@ -66,7 +66,7 @@ def _compared(before: GuestFacts | None, after: GuestFacts, tolerance_seconds: f
     """What an earlier reading shows beside a later one, in sentences."""
     if before is None or not (before.reachable and after.reachable):
         return ()
-    found = [f"compared with the reading of {to_iso(before.read_at)}"]
+    found = [f"compared with the reading of {to_the_second(before.read_at)}"]
     levels = [None if fact.ubr.value is None else f"{fact.build.value}.{fact.ubr.value}" for fact in (before, after)]
     if None not in levels:
         found.append(f"build {levels[0]}, now {levels[1]}" if levels[0] != levels[1] else f"still build {levels[0]}")
@@ -76,7 +76,7 @@ def _compared(before: GuestFacts | None, after: GuestFacts, tolerance_seconds: f
     boots = [boot_time_corrected(fact).value for fact in (before, after)]
     if boots[0] is not None and boots[1] is not None:
         apart = abs((boots[1] - boots[0]).total_seconds())
-        same = "the same boot" if apart <= tolerance_seconds else f"another boot, that of {to_iso(boots[1])}"
+        same = "the same boot" if apart <= tolerance_seconds else f"another boot, that of {to_the_second(boots[1])}"
         found.append(same)
     return ("; ".join(found),)
 
@@ -89,7 +89,7 @@ def boot_time_corrected(guest: GuestFacts) -> Fact[datetime]:
     if skew.value is None:
         return Fact.unreadable(f"the guest's clock was not measured: {skew.why or 'it is not there'}")
     if guest.local_time.value is not None and boot.value > guest.local_time.value:
-        return Fact.unreadable(f"the boot time {to_iso(boot.value)} lies after the guest's own clock")
+        return Fact.unreadable(f"the boot time {to_the_second(boot.value)} lies after the guest's own clock")
     return Fact.of(boot.value - timedelta(seconds=skew.value))
 
 
@@ -105,7 +105,7 @@ def restarted_since(guest: GuestFacts, moment: datetime | None, tolerance_second
     if boot.value is None:
         return Fact.unreadable(boot.why)
     after = (boot.value - moment).total_seconds()
-    shown = f"booted {to_iso(boot.value)}, installation began {to_iso(moment)}"
+    shown = f"booted {to_the_second(boot.value)}, installation began {to_the_second(moment)}"
     if abs(after) <= tolerance_seconds:
         return Fact.unreadable(f"{shown}: less than {tolerance_seconds:g} s apart")
     return Fact.of(after > 0, shown)

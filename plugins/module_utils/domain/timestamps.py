@@ -46,3 +46,8 @@ def to_iso(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError("A moment without a time zone cannot be written as a time stamp.")
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def to_the_second(moment: datetime) -> str:
+    """Return the moment as :func:`to_iso` does, for people: without a part of a second."""
+    return to_iso(moment.replace(microsecond=0))
