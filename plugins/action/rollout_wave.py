@@ -94,6 +94,7 @@ class ActionModule(PhaseAction):
             stage: rollout_hooks.hooks_for(self.rollout, options["hooks"], stage, ring)
             for stage in ("before_machine", "after_machine")
         }
+        hooked = choice.fresh and not self._drafted
         return {
             "install_ids": [record.id for record in wave.records if record.host in choice.install],
             "kb_numbers": choice.all_kbs,
@@ -101,8 +102,8 @@ class ActionModule(PhaseAction):
             "latest_starts": choice.latest_starts,
             "prove_hosts": choice.prove,
             "hook_hosts": choice.fresh,
-            "hooks_before": hooks["before_machine"] if choice.fresh else [],
-            "hooks_after": hooks["after_machine"] if choice.fresh else [],
+            "hooks_before": hooks["before_machine"] if hooked else [],
+            "hooks_after": hooks["after_machine"] if hooked else [],
             "msg": f"{len(choice.install)} machines are to be installed.",
         }
 
