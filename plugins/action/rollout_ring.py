@@ -139,7 +139,8 @@ class ActionModule(PhaseAction):
         rules = rollout_soak.SoakRules(
             options["soak_services"], options["soak_most_cpu_percent"], memory * 1024 if memory else None
         )
-        guests = self.read_patiently([record.host for record in records], options["guest_timeout"])
+        subset = "core,load,services" if options["soak_services"] else "core,load"
+        guests = self.read_patiently([record.host for record in records], options["guest_timeout"], subset)
         bad = rollout_soak.prove_again(self.rollout, found.soaking, guests, rules, self.clock.now(), records)
         self.verdict_events(bad)
         for name in found.soaking:

@@ -120,18 +120,18 @@ class PhaseAction(RolloutAction):
         rounds = math.ceil(len(hosts) / PARALLEL)
         return read_guests(hosts, self._variables, subset, READING_SECONDS * rounds, action=self) if hosts else {}
 
-    def read_patiently(self, hosts: Sequence[str], seconds: float) -> dict[str, GuestFacts]:
+    def read_patiently(self, hosts: Sequence[str], seconds: float, subset: str = "core") -> dict[str, GuestFacts]:
         """Read guests, those that do not answer again and again, for so many seconds of the collection's clock."""
         guard = ParentGuard({CONTROLLER_VARIABLE: str(self.owner())})
         give_up = self.clock.monotonic() + seconds
-        found = self.read(hosts)
+        found = self.read(hosts, subset)
         while True:
             silent = [host for host, guest in found.items() if not guest.reachable]
             if not silent or self.clock.monotonic() >= give_up or guard.refusal():
                 return found
             self.tell(f"{len(silent)} guests do not answer yet: {', '.join(silent[:5])}")
             self.clock.sleep(min(LOOK_AGAIN_SECONDS, max(0.0, give_up - self.clock.monotonic())))
-            found.update(self.read(silent))
+            found.update(self.read(silent, subset))
 
     def guests(self, options: dict[str, Any], wanted: Sequence[str], seconds: float = 0) -> dict[str, GuestFacts]:
         """This stage's readings by host: those that tasks registered, or read now; none where Azure's word is taken."""

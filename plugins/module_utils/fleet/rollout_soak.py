@@ -66,6 +66,8 @@ def prove_again(
             "reason_before": record.reason,
             "read_at": to_iso(guest.read_at) if guest is not None else None,
             "guest": brief(guest),
+            "cpu_percent": guest.cpu_percent.value if guest is not None else None,
+            "free_memory_kb": guest.free_memory_kb.value if guest is not None else None,
             "well": found is None,
         }
         if found is not None:
@@ -122,11 +124,10 @@ def _level(record: Record, guest: GuestFacts) -> tuple[str, str, str] | None:
 def _services(guest: GuestFacts, rules: SoakRules) -> tuple[str, str, str] | None:
     if not rules.services:
         return None
-    services = getattr(guest, "services", None)
-    if services is None or services.value is None:
-        why = services.why if services is not None else "they are not read"
+    if guest.services.value is None:
+        why = guest.services.why
         return "unproven", "services_unread", f"its services could not be read after the soak: {why}"
-    states = {str(name).lower(): str(state) for name, state in services.value.items()}
+    states = {str(name).lower(): str(state) for name, state in guest.services.value.items()}
     down = [name for name in rules.services if states.get(name.lower(), "").lower() != "running"]
     if not down:
         return None
@@ -135,16 +136,14 @@ def _services(guest: GuestFacts, rules: SoakRules) -> tuple[str, str, str] | Non
 
 
 def _load(guest: GuestFacts, rules: SoakRules) -> tuple[str, str, str] | None:
-    for limit, name, unit, low in (
-        (rules.most_cpu_percent, "cpu_percent", "% of its processors are busy", False),
-        (rules.least_memory_kb, "free_memory_kb", "kB of memory are free", True),
+    for limit, fact, unit, low in (
+        (rules.most_cpu_percent, guest.cpu_percent, "% of its processors are busy", False),
+        (rules.least_memory_kb, guest.free_memory_kb, "kB of memory are free", True),
     ):
-        fact = getattr(guest, name, None)
         if limit is None:
             continue
-        if fact is None or fact.value is None:
-            why = fact.why if fact is not None else "it is not read"
-            return "unproven", "load_unread", f"its load could not be read after the soak: {why}"
+        if fact.value is None:
+            return "unproven", "load_unread", f"its load could not be read after the soak: {fact.why}"
         if (fact.value < limit) if low else (fact.value > limit):
             return "failed", "load_after_soak", f"after the soak {fact.value:g} {unit}, the limit is {limit:g}"
     return None

@@ -197,10 +197,15 @@ class TestSoak:
         assert rollout_soak.to_ask(plan, ["canary"]) == []
 
 
+def test_a_busy_machine_is_not_well() -> None:
+    for percent, fine in ((90.0, True), (91.0, False)):
+        reading = guest("a", cpu_percent=Fact.of(percent), **DONE)
+        assert (rollout_soak._load(reading, SoakRules(most_cpu_percent=90)) is None) is fine
+
+
 def test_services_must_run() -> None:
-    reading = guest("a", **DONE)
     for states, fine in (({"W3SVC": "Running"}, True), ({"w3svc": "Stopped"}, False), ({}, False)):
-        object.__setattr__(reading, "services", Fact.of(states))
+        reading = guest("a", services=Fact.of(states), **DONE)
         assert (rollout_soak._services(reading, SoakRules(services=["W3svc"])) is None) is fine
 
 
