@@ -22,6 +22,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.guard impo
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.progress import human_seconds
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_options import ROLLOUT_RING
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_state import Record
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.more_facts import SERVICES
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_phase import (
     PhaseAction,
     entries,
@@ -56,6 +57,10 @@ class ActionModule(PhaseAction):
         """Check what can be checked before anything is sent, and say whom to hold."""
         rollout_hooks.check_all(self.rollout, options["hooks"])
         patience_of(options)
+        for name in options["soak_services"]:
+            if name.lower() not in {known.lower() for known in SERVICES}:
+                allowed = f"services that the guest probe reads ({', '.join(SERVICES)})"
+                raise InputError("hotpatch_soak_services", name, allowed, "ask for others in a hook before_ring")
         if options["restart_budget"] not in (None, ""):
             parse_budget(options["restart_budget"], rollout_gate.RESTART_BUDGET_OPTION)
         self.event(
