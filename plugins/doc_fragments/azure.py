@@ -114,7 +114,7 @@ options:
     type: bool
   api_profile:
     description:
-      - Accepted for the sake of C(azure.azcollection) and ignored, see O(api_version).
+      - Accepted for the sake of C(azure.azcollection) and ignored, see C(api_version).
     type: str
     default: latest
   log_mode:
