@@ -87,6 +87,22 @@ def test_what_nobody_selected_comes_back_either_way(start: Start, state: str) ->
     assert output["excludedPatchCount" if state == "Excluded" else "notSelectedPatchCount"] == 2
 
 
+def test_a_restart_may_begin_after_azure_calls_it_done(start: Start) -> None:
+    switches = {"restart_late_seconds": [80, 80], "baseline_down_seconds": [300, 300], "servicing_seconds": [60, 60]}
+    azure = start(speed=0, switches=switches)
+    guest = azure.machine("lcu25").guest
+    booted = guest.booted_at
+    guest.install("KB5082063", 32690, azure.now(), needs_restart=True)
+    azure.outcome(azure.call("POST", azure.vm("lcu25", "/restart")))
+    assert guest.booted_at == booted and azure.audit("restart") == [] and guest.answers(azure.now())
+    azure.advance(100)
+    assert len(azure.audit("restart")) == 1 and not guest.answers(azure.now())
+    azure.advance(300)
+    assert guest.answers(azure.now()) and guest.ubr >= 32690 and guest.services["TrustedInstaller"] == "Running"
+    azure.advance(60)
+    assert guest.services["TrustedInstaller"] == "Stopped"
+
+
 def test_never_keeps_a_restarting_update_waiting(azure: Running) -> None:
     output = azure.result(azure.install("lcu25", rebootSetting="Never"))
     guest = azure.machine("lcu25").guest
