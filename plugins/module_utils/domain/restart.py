@@ -136,7 +136,7 @@ def restarted_verdict(
     :param anew: whether our restart was seen; None when none was sent.
     :param waiting: what it had not settled to, or why no restart was sent; empty for neither.
     """
-    if verdict.name not in ("patched", "patched_restarted_as_planned", "claimed"):
+    if verdict.name not in ("patched", "patched_restarted_as_planned", "patched_by_platform"):
         return verdict
     if anew is None:
         effective = in_effect(guest, release) if guest is not None else None

@@ -158,8 +158,8 @@ class Restarter:
         await pursuit.note(pursuit.journal.accepted(found, clock.now(), started.activity_id, started.poll_url))
         self.engine.tell("machine_restarted", machine, activity_id=started.activity_id)
         found = replace(found, activity_id=started.activity_id, poll_url=started.poll_url or None)
-        told = {"sent": to_iso(found.intent_time), "activity_id": started.activity_id}
-        return {**told, **await self._follow(machine, found)}
+        accepted: Entry = {"sent": to_iso(found.intent_time), "activity_id": started.activity_id}
+        return {**accepted, **await self._follow(machine, found)}
 
     async def _refused(self, entry: JournalEntry | None) -> None:
         if entry is not None:

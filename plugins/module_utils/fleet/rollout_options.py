@@ -25,6 +25,9 @@ ROLLOUT_PLAN: Options = {
     "blocked_kbs": {"type": "list", "elements": "str", "default": []},
     "preflight_overrides": {"type": "list", "elements": "str", "default": []},
     "retry": {"type": "bool", "default": False},
+    "restart": {"type": "bool", "default": False},
+    "restart_timeout": {"type": "int", "default": 1800},
+    "proof": {"type": "str", "choices": ["guest", "azure"], "default": "guest"},
     "maximum_duration": {"type": "str", "default": "PT2H"},
     "expected_minutes": {"type": "int", "default": 15},
     "locations": {"type": "list", "elements": "dict", "default": []},
@@ -44,7 +47,7 @@ ROLLOUT_PLAN: Options = {
 ROLLOUT_WAVE: Options = {
     "phase": {
         "type": "str",
-        "choices": ["preflight", "select", "hooked", "judge", "gate", "verify"],
+        "choices": ["preflight", "select", "hooked", "restart", "settle", "judge", "gate", "verify"],
         "required": True,
     },
     "plan": {"type": "dict", "default": {}},
@@ -54,6 +57,7 @@ ROLLOUT_WAVE: Options = {
     "assessments": {"type": "dict", "default": {}},
     "selection": {"type": "dict", "default": {}},
     "installations": {"type": "dict", "default": {}},
+    "restarts": {"type": "dict", "default": {}},
     "judgement": {"type": "dict", "default": {}},
     "control": {"type": "dict", "default": {}},
     "hooks": {"type": "dict", "default": {}},

@@ -62,6 +62,9 @@ class Record:
     :param hooks_failed: why a hook failed on it, by stage (``before_machine``, ``after_machine``); it counts then.
     :param soak: what its guest showed after its ring's soak: ``well``, ``read_at``, ``guest``, and the verdict and
         reason it had before (``verdict_before``, ``reason_before``).
+    :param restart: our restart after a baseline: ``decision`` and ``reason``, ``boot_before``, ``services_before``,
+        ``guest_before``, and once it was sent ``sent``, ``outcome``, ``waiting`` (what it has not settled to, empty for
+        nothing) and ``settled_at``; None where none was considered.
     :param held: when (ISO 8601) it was held from the platform's own patching, None when it is not.
     """
 
@@ -101,6 +104,7 @@ class Record:
     notes: list[str] = field(default_factory=list)
     hooks_failed: dict[str, str] = field(default_factory=dict)
     soak: dict[str, Any] | None = None
+    restart: dict[str, Any] | None = None
     held: str | None = None
 
     @property
@@ -160,7 +164,8 @@ class Rollout:
     ``status`` is ``running``, ``finished`` or ``stopped``; ``stop`` says why it was stopped, with the wave's number.
     ``resumed`` counts how often a later run took it up again. ``budget`` is that of the whole rollout; ``rings`` are in
     the order they are taken, and in a state from before there were rings there is one, without rules. ``plan_digest``
-    names the plan file that it follows.
+    names the plan file that it follows. ``restart_timeout`` are the seconds that a machine of a baseline month is given
+    to come back from its restart; 0: nobody said that machines may be restarted.
     """
 
     rollout_id: str
@@ -171,6 +176,7 @@ class Rollout:
     stop: dict[str, Any] | None = None
     resumed: int = 0
     plan_digest: str | None = None
+    restart_timeout: int = 0
     changed: bool = False
     rings: list[Ring] = field(default_factory=lambda: [Ring(ONLY_RING, {})])
     waves: list[Wave] = field(default_factory=list)
