@@ -90,15 +90,16 @@ def test_what_nobody_selected_comes_back_either_way(start: Start, state: str) ->
 def test_a_restart_may_begin_after_azure_calls_it_done(start: Start) -> None:
     switches = {"restart_late_seconds": [80, 80], "baseline_down_seconds": [300, 300], "servicing_seconds": [60, 60]}
     azure = start(speed=0, switches=switches)
-    guest = azure.machine("lcu25").guest
+    azure.result(azure.install("lcu25"))
+    guest, clock = azure.machine("lcu25").guest, azure.emulator.world.clock
     booted = guest.booted_at
-    guest.install("KB5082063", 32690, azure.now(), needs_restart=True)
-    azure.outcome(azure.call("POST", azure.vm("lcu25", "/restart")))
-    assert guest.booted_at == booted and azure.audit("restart") == [] and guest.answers(azure.now())
-    azure.advance(100)
-    assert len(azure.audit("restart")) == 1 and not guest.answers(azure.now())
+    restarted = azure.outcome(azure.call("POST", azure.vm("lcu25", "/restart")), seconds=60)
+    assert restarted["status"] == "Succeeded" and azure.audit("restart") == []
+    assert guest.booted_at == booted and guest.answers(clock.now())
+    azure.advance(30)
+    assert len(azure.audit("restart", cause="user")) == 1 and not guest.answers(clock.now())
     azure.advance(300)
-    assert guest.answers(azure.now()) and guest.ubr >= 32690 and guest.services["TrustedInstaller"] == "Running"
+    assert guest.answers(clock.now()) and guest.ubr == 32860 and guest.services["TrustedInstaller"] == "Running"
     azure.advance(60)
     assert guest.services["TrustedInstaller"] == "Stopped"
 
