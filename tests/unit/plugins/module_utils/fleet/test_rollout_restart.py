@@ -140,7 +140,10 @@ def test_a_restart_that_was_sent_is_followed_and_not_decided_anew() -> None:
 
 @pytest.mark.parametrize(
     ("end", "ids_", "latest"),
-    [("08:00", [rid("a")], {rid("a"): "2026-04-15T07:30:00Z"}), ("03:30", [rid("a")], {rid("a"): "2026-04-15T03:00:00Z"})],
+    [
+        ("08:00", [rid("a")], {rid("a"): "2026-04-15T07:30:00Z"}),
+        ("03:30", [rid("a")], {rid("a"): "2026-04-15T03:00:00Z"}),
+    ],
 )
 def test_its_window_bounds_the_restart(end: str, ids_: list[str], latest: dict[str, str]) -> None:
     rings = [{"name": "all", "hosts": ["a"], "window": {"start": "00:00", "end": end, "time_zone": "UTC"}}]
