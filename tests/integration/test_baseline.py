@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -54,6 +55,17 @@ def test_a_baseline_month(start_emulator: StartEmulator, rollout_over: RolloutOv
     told = names_of(events(rollout))
     assert told.count("machine_restarted") == len(BEHIND)
     assert told.index("machine_installed") < told.index("machine_restarted") < told.index("gate")
+
+    # Why: the chain of one machine from the state folder alone, with Azure and the guests unasked.
+    why = replace(rollout, playbook="winfleet.hotpatch.why", variables={"hotpatch_why": "server0003"})
+    code, output = why.run(tmp_path / "why.log")
+    assert code == 0, output
+    assert len(running.audit()) == len(lines)
+    for said in ("baseline_due", "selection", "takes effect with a restart", "back and at rest"):
+        assert said in output, output
+    chain = [line.split()[0] for line in output.splitlines() if line.startswith("  ") and line.strip()]
+    order = ["rollout", "release", "wave", "enrolment", "track", "selection", "installation", "restart", "verdict"]
+    assert [chain.index(step) for step in order] == sorted(chain.index(step) for step in order), output
 
     # Again: what is there is found, and nothing is sent or restarted once more.
     code, output = rollout.run(tmp_path / "again.log")

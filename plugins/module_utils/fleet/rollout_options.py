@@ -107,6 +107,12 @@ ROLLOUT_RING: Options = {
     "soak_least_memory_mb": {"type": "int"},
 }
 
+ROLLOUT_WHY: Options = {
+    "state_dir": {"type": "path", "required": True},
+    "hosts": {"type": "list", "elements": "str", "required": True},
+    "rollout_id": {"type": "str", "default": ""},
+}
+
 ROLLOUT_REPORT: Options = {
     "state_dir": {"type": "path", "required": True},
     "report_dir": {"type": "path"},

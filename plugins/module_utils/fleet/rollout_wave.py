@@ -22,6 +22,7 @@ from ..domain.facts import Fact
 from ..domain.guest import GuestFacts
 from ..domain.joining import JournalEntry
 from ..domain.machine import Machine
+from ..domain.reasons import texts
 from ..domain.releases import Release, release_from_dict
 from ..domain.timestamps import parse_timestamp, to_iso
 from ..domain.track import track
@@ -149,6 +150,13 @@ def _preflight_one(
     fit, enrolled = eligibility(machine, wave.overrides), enrolment(machine, guest, wave.overrides)
     where = track(machine, enrolled, fit, guest, release)
     record.track = where.name
+    if sent is None:
+        record.checks = {
+            "read_at": to_iso(wave.now),
+            "eligibility": {"state": fit.state, "why": texts(fit.reasons)},
+            "enrolment": {"state": enrolled.state, "why": texts(enrolled.reasons)},
+            "track": {"state": where.name, "why": texts(where.reasons)},
+        }
     verdict = _baseline(wave, record, preflight_verdict(machine, guest, fit, enrolled, where, release))
     blocked = verdict is not None and verdict.name != "already_current"
     if sent is not None and (sent.entry.activity_id is not None or not blocked):
