@@ -37,7 +37,7 @@ def find(rollout: Rollout, host: str) -> Record:
         return (exact or found)[0]
     allowed = f"one of the {len(rollout.machines)} machines of rollout {rollout.rollout_id}"
     step = (
-        "name another rollout with hotpatch_rollout_id, or give its ARM ID" if found else "see winfleet.hotpatch.report"
+        "give its ARM ID" if found else "see winfleet.hotpatch.report, or name another rollout in hotpatch_rollout_id"
     )
     raise InputError(WHY_OPTION, host, allowed, step)
 

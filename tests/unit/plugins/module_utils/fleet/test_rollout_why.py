@@ -71,8 +71,8 @@ def test_from_selection_to_verdict_in_order() -> None:
     plan.stop = {"reason": "the budget is used up"}
     told = chain(plan, "a")
     assert steps(told) == [
-        "rollout", "release", "ring", "wave", "placement", "exposure", "hold", "note", "eligibility", "enrolment", "track",
-        "guest before", "selection", "hook", "installation", "restart", "guest after", "evidence", "soak", "stop",
+        "rollout", "release", "ring", "wave", "placement", "exposure", "hold", "note", "eligibility", "enrolment",
+        "track", "guest before", "selection", "hook", "installation", "restart", "guest after", "evidence", "soak", "stop",
         "verdict",
     ]  # fmt: skip
     assert ("restart", "sent r (restarted); back and at rest z") in told
