@@ -36,9 +36,7 @@ def find(rollout: Rollout, host: str) -> Record:
     if len(exact or found) == 1:
         return (exact or found)[0]
     allowed = f"one of the {len(rollout.machines)} machines of rollout {rollout.rollout_id}"
-    step = (
-        "give its ARM ID" if found else "see winfleet.hotpatch.report, or name another rollout in hotpatch_rollout_id"
-    )
+    step = "give its ARM ID" if found else "see winfleet.hotpatch.report, or set hotpatch_rollout_id"
     raise InputError(WHY_OPTION, host, allowed, step)
 
 

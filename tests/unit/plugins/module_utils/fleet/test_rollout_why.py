@@ -72,8 +72,8 @@ def test_from_selection_to_verdict_in_order() -> None:
     told = chain(plan, "a")
     assert steps(told) == [
         "rollout", "release", "ring", "wave", "placement", "exposure", "hold", "note", "eligibility", "enrolment",
-        "track", "guest before", "selection", "hook", "installation", "restart", "guest after", "evidence", "soak", "stop",
-        "verdict",
+        "track", "guest before", "selection", "hook", "installation", "restart", "guest after", "evidence", "soak",
+        "stop", "verdict",
     ]  # fmt: skip
     assert ("restart", "sent r (restarted); back and at rest z") in told
     assert told[-1][1] == "failed (guest_not_patched), which counts against the error budget: it is not there"
