@@ -311,7 +311,7 @@ class Patching:
     def restart_by_user(self, operation: Operation, now: datetime) -> None:
         """Restart a guest as somebody asked Azure to; an update that waits for it is finished on the way."""
         guest = operation.machine.guest
-        servicing = guest.ubr_after_restart is not None
+        servicing = guest.ubr_after_restart is not None or bool(guest.leaving)
         down = self._draw(self._switches.baseline_down_seconds if servicing else self._switches.restart_down_seconds)
         self.restart_guest(operation.machine, now, "user", operation, down)
         if servicing:

@@ -113,6 +113,18 @@ ROLLOUT_WHY: Options = {
     "rollout_id": {"type": "str", "default": ""},
 }
 
+ROLLBACK_STEP: Options = {
+    "phase": {"type": "str", "choices": ["begin", "staged", "prove"], "required": True},
+    "host": {"type": "str", "required": True},
+    "resource_id": {"type": "str", "required": True},
+    "kb": {"type": "str", "default": ""},
+    "confirm": {"type": "bool", "default": False},
+    "tasks": {"type": "path"},
+    "machines": {"type": "list", "elements": "dict", "default": []},
+    "state_dir": {"type": "path", "required": True},
+    "timeout": {"type": "int", "default": 1800},
+}
+
 ROLLOUT_REPORT: Options = {
     "state_dir": {"type": "path", "required": True},
     "report_dir": {"type": "path"},
