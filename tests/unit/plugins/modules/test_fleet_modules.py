@@ -16,7 +16,7 @@ import yaml
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import argspec
 
-NAMES = ("enrollment", "machine_info", "patch_assessment", "patch_installation", "rollout_control")
+NAMES = ("enrollment", "machine_info", "machine_restart", "patch_assessment", "patch_installation", "rollout_control")
 ROOT = "ansible_collections.winfleet.hotpatch.plugins"
 
 
