@@ -22,6 +22,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import (
     rollout_plan,
     rollout_plan_file,
     rollout_plan_text,
+    rollout_restart,
     rollout_state,
 )
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.argspec import CALENDAR
@@ -69,6 +70,7 @@ class ActionModule(RolloutAction):
         waves = rollout_plan.open_waves(rollout)
         document = rollout_plan_file.plan_document(rollout, machines)
         if writes:
+            rollout_restart.require_word(rollout)
             rollout_forecast.check_confirmation(sum(map(len, waves)), options["confirm_above"], options["confirm"])
             if previous is not None and previous.rollout_id != rollout.rollout_id:
                 rollout_state.archive(options["state_dir"], previous)
@@ -81,6 +83,7 @@ class ActionModule(RolloutAction):
         return {**result, "exposed": list(seen.exposed), **self._carried(options, document)}
 
     def _wishes(self, options: dict[str, Any], calendar: Calendar) -> rollout_plan.Wishes:
+        given = rollout_restart.check_restart(options["restart"], options["restart_timeout"], options["proof"])
         return rollout_plan.Wishes(
             wave_sizes=options["wave_sizes"],
             error_budget=options["error_budget"],
@@ -95,7 +98,8 @@ class ActionModule(RolloutAction):
             spread=options["spread"],
             blocked_kbs=options["blocked_kbs"],
             needed=check_maximum_duration("hotpatch_maximum_duration", options["maximum_duration"])
-            + timedelta(seconds=options["guest_timeout"]),
+            + timedelta(seconds=options["guest_timeout"] + given),
+            restart_timeout=given,
             follow=self._followed(options),
         )
 

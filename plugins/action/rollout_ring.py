@@ -105,7 +105,7 @@ class ActionModule(PhaseAction):
             self._soaked(options, wave.number)
         result: dict[str, Any] = {"until": "", "waiting_for": "", "release_ids": [], "hooks_ring": [], "hooks_wave": []}
         if self.rollout.stop is None:
-            entry = rollout_gate.enter(wave, needed(options), patience_of(options))
+            entry = rollout_gate.enter(wave, needed(options, self.rollout.restart_timeout), patience_of(options))
             self.verdict_events(entry.refused)
             if entry.refused:
                 self.tell(f"Wave {wave.number}: {len(entry.refused)} machines may not be started", entry.refused)

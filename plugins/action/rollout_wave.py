@@ -15,11 +15,13 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import (
     rollout_hooks,
     rollout_judge,
     rollout_report,
+    rollout_restart,
     rollout_verify,
     rollout_wave,
 )
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.calendar import load_calendar
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_choose import Rules
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_journal import read_restarts
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_options import ROLLOUT_WAVE
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_releases import Releases
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_state import Record
@@ -47,6 +49,8 @@ class ActionModule(PhaseAction):
             "preflight": self._preflight,
             "select": self._select,
             "hooked": self._hooked,
+            "restart": self._restart,
+            "settle": self._settle,
             "judge": self._judge,
             "gate": self._gate,
         }
@@ -89,7 +93,7 @@ class ActionModule(PhaseAction):
             unproven=options["unproven_products"],
             approved=_kbs("hotpatch_approved_kbs", options["approved_kbs"]),
             proven=rollout_gate.proven_before(self.rollout, ring, self._drafted),
-            needed=needed(options),
+            needed=needed(options, self.rollout.restart_timeout),
         )
         trouble = trouble_of(options["assessments"], "assessing the machines")
         choice = rollout_choose.select(wave, going, entries(options["assessments"]), trouble, rules)
@@ -104,6 +108,7 @@ class ActionModule(PhaseAction):
             "install_ids": [record.id for record in wave.records if record.host in choice.install],
             "kb_numbers": choice.all_kbs,
             "kb_numbers_by_machine": choice.kbs,
+            "restarting_ids": choice.restarting,
             "latest_starts": choice.latest_starts,
             "prove_hosts": choice.prove,
             "hook_hosts": choice.fresh,
@@ -127,6 +132,43 @@ class ActionModule(PhaseAction):
             "dropped_ids": [record.id for record in failed],
             "msg": self._what or f"The hooks {stage} passed on {len(hosts)} machines.",
         }
+
+    def _restart(self, options: dict[str, Any], wave: WaveRun) -> dict[str, Any]:
+        """Ask the guests after their installations, and say who is restarted."""
+        installations = entries(options["installations"])
+        asked = [record.host for record in rollout_restart.candidates(wave, installations)]
+        guests = self.read_patiently(asked, options["guest_timeout"], rollout_restart.SUBSET)
+        wave.now = self.clock.now()
+        journal = read_restarts(options["plan"]["state_dir"])
+        machines = self.machines_of(options["machines"])
+        found = rollout_restart.decide(wave, installations, machines, guests, journal)
+        self._what = f"{len(found.hosts)} of {len(asked)} installed machines are restarted"
+        return {
+            "restart_ids": found.ids,
+            "latest_starts": found.latest_starts,
+            "once_since": self.rollout.started,
+            "msg": f"{len(found.hosts)} machines are to be restarted.",
+        }
+
+    def _settle(self, options: dict[str, Any], wave: WaveRun) -> dict[str, Any]:
+        """Wait until the restarted guests are back and at rest, as long as they are given."""
+        trouble = trouble_of(options["restarts"], "restarting")
+        journal = read_restarts(options["plan"]["state_dir"])
+        sent = rollout_restart.note_sent(wave, entries(options["restarts"]), trouble, journal)
+        give_up = self.clock.monotonic() + self.rollout.restart_timeout
+        waiting = sent
+        while waiting:
+            guests = self.read([record.host for record in waiting], rollout_restart.SUBSET)
+            asked = waiting
+            waiting = rollout_restart.note_settled(asked, guests, self.clock.now())
+            for record in (one for one in asked if one not in waiting):
+                self.event("machine_settled", host=record.host, id=record.id)
+            if not waiting or not self.look_again(give_up):
+                break
+            first = waiting[0]
+            self.tell(f"{len(waiting)} guests have not settled: {first.host}: {(first.restart or {})['waiting']}")
+        self._what = f"{len(sent) - len(waiting)} of {len(sent)} restarted guests are back and at rest"
+        return {"restarted": [record.host for record in sent], "msg": self._what}
 
     def _judge(self, options: dict[str, Any], wave: WaveRun) -> dict[str, Any]:
         broken = options["preflight"].get("trouble") or trouble_of(options["preflight"], "deciding who may start")

@@ -99,6 +99,13 @@ options:
       - Whether to leave out every patch that is not sure never to restart the machine.
     type: bool
     default: true
+  include_kbs_requiring_reboot_on:
+    description:
+      - ARM IDs of machines whose own list in O(kb_numbers_by_machine) may hold patches that need a restart, whatever
+        O(exclude_kbs_requiring_reboot) says. With O(reboot_setting=Never) they are installed and wait for a restart.
+    type: list
+    elements: str
+    default: []
   max_patch_publish_date:
     description:
       - Leave out patches that were published later, as a time stamp with an offset.

@@ -89,6 +89,22 @@ options:
     type: list
     elements: str
     default: []
+  restart:
+    description:
+      - The explicit word that machines whose release is a baseline are restarted after its installation.
+      - Without it a rollout of which every machine has a baseline before it is refused, and single ones end as
+        C(not_started).
+    type: bool
+    default: false
+  restart_timeout:
+    description: Seconds that a restarted machine is given to come back and to come to rest.
+    type: int
+    default: 1800
+  proof:
+    description: Whether guests prove the installation, or Azure's word is taken, which O(restart) rules out.
+    type: str
+    choices: [guest, azure]
+    default: guest
   retry:
     description: Install again where an earlier rollout of the same release sent an installation that ended badly.
     type: bool

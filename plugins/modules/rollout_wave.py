@@ -17,8 +17,10 @@ description:
   - It decides and remembers, and asks the guests. Azure is asked by the tasks between its phases, whose results it
     takes, also when they failed.
   - Phase V(preflight) judges who is not started. Phase V(select) chooses the KBs, and notes that from now on
-    installations may be sent. Phase V(hooked) notes whose hooks failed. Phase V(judge) gives every machine of the wave
-    its verdict. Phase V(gate) says whether the budgets let the rollout go on.
+    installations may be sent. Phase V(hooked) notes whose hooks failed. In a baseline month phase V(restart) asks the
+    guests after their installations and says who is restarted, and phase V(settle) waits until they are back, with no
+    restart pending, their services running and component based servicing at rest. Phase V(judge) gives every machine of
+    the wave its verdict. Phase V(gate) says whether the budgets let the rollout go on.
   - Phase V(verify) belongs to C(winfleet.hotpatch.verify), and compares guests with the current release outside any
     rollout.
   - Except in phase V(verify), the state of the rollout and its events are on the disk when the task returns.
@@ -26,7 +28,7 @@ options:
   phase:
     description: What to decide.
     type: str
-    choices: [preflight, select, hooked, judge, gate, verify]
+    choices: [preflight, select, hooked, restart, settle, judge, gate, verify]
     required: true
   plan:
     description: Result of M(winfleet.hotpatch.rollout_plan); for O(phase=verify) that of its phase V(targets).
@@ -54,7 +56,11 @@ options:
     type: dict
     default: {}
   installations:
-    description: Result of M(winfleet.hotpatch.patch_installation), for O(phase=judge).
+    description: Result of M(winfleet.hotpatch.patch_installation), for O(phase=restart) and O(phase=judge).
+    type: dict
+    default: {}
+  restarts:
+    description: Result of M(winfleet.hotpatch.machine_restart), for O(phase=settle).
     type: dict
     default: {}
   judgement:
@@ -212,9 +218,29 @@ kb_numbers_by_machine:
   returned: with O(phase=select)
   type: dict
 latest_starts:
-  description: The last moment at which each machine may be started, by ARM ID; only those whose window closes.
-  returned: with O(phase=select)
+  description:
+    - The last moment at which each machine may be started, or restarted, by ARM ID; only those whose window closes.
+  returned: with O(phase=select) and O(phase=restart)
   type: dict
+restarting_ids:
+  description: ARM IDs of the machines whose release is a baseline and that may be restarted after it.
+  returned: with O(phase=select)
+  type: list
+  elements: str
+restart_ids:
+  description: ARM IDs to be handed to M(winfleet.hotpatch.machine_restart).
+  returned: with O(phase=restart)
+  type: list
+  elements: str
+once_since:
+  description: When the rollout began; a machine that it restarted since then is not restarted again.
+  returned: with O(phase=restart)
+  type: str
+restarted:
+  description: Hosts to which a restart was sent.
+  returned: with O(phase=settle)
+  type: list
+  elements: str
 hook_hosts:
   description: Hosts whose hooks are to be run, since this run starts them.
   returned: with O(phase=select)

@@ -136,6 +136,15 @@ class PhaseAction(RolloutAction):
             self.clock.sleep(min(LOOK_AGAIN_SECONDS, max(0.0, give_up - self.clock.monotonic())))
             found.update(self.read(silent, subset))
 
+    def look_again(self, give_up: float) -> bool:
+        """Wait before guests are asked again; False when the time (by the clock's ``monotonic``) or the run is over."""
+        guard = ParentGuard({CONTROLLER_VARIABLE: str(self.owner())})
+        left = give_up - self.clock.monotonic()
+        if left <= 0 or guard.refusal():
+            return False
+        self.clock.sleep(min(LOOK_AGAIN_SECONDS, left))
+        return True
+
     def guests(self, options: dict[str, Any], wanted: Sequence[str], seconds: float = 0) -> dict[str, GuestFacts]:
         """This stage's readings by host: those that tasks registered, or read now; none where Azure's word is taken."""
         if options["proof"] == "azure":
@@ -166,7 +175,7 @@ def trouble_of(result: Mapping[str, Any], doing: str) -> str:
     return f"{doing} broke: {result.get('msg') or 'no reason was given'}"
 
 
-def needed(options: dict[str, Any]) -> timedelta:
-    """What a machine takes at most from its start to its proof."""
+def needed(options: dict[str, Any], restart_timeout: int = 0) -> timedelta:
+    """What a machine takes at most from its start to its proof, its restart included where it has one."""
     length = check_maximum_duration("hotpatch_maximum_duration", options["maximum_duration"])
-    return length + timedelta(seconds=options["guest_timeout"])
+    return length + timedelta(seconds=options["guest_timeout"] + restart_timeout)

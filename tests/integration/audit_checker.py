@@ -12,7 +12,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,44 @@ def more_than_wave(lines: Sequence[Line], wave: int) -> list[str]:
                 breaches.append(_tell(line, f"was installation {len(running)} at once, with waves of {wave}"))
         else:
             running.discard(line["activity_id"])
+    return breaches
+
+
+def restart_requests(lines: Iterable[Line]) -> list[Line]:
+    """Calls that restart a machine and that Azure accepted."""
+    return [line for line in writes(lines) if _verb(line) == "restart" and 200 <= int(line["status"]) < 300]
+
+
+def restarted_as_planned(lines: Sequence[Line], planned: Iterable[str], wave: int) -> list[str]:
+    """Only planned machines were restarted: by one call each, after their installation, never more than a wave away.
+
+    A machine is away from the call until its guest is back; whatever restarts otherwise than by a call is a breach.
+    """
+    wanted = {key(item) for item in planned}
+    ended: set[str] = set()
+    away: dict[str, datetime] = {}
+    breaches = []
+    counts = Counter(_machine(line) for line in restart_requests(lines))
+    breaches += [f"{machine} was restarted {number} times" for machine, number in counts.items() if number > 1]
+    for line in lines:
+        machine = key(str(line.get("resource_id") or "")) or _machine(line)
+        if line["kind"] == "operation" and line["operation"].lower() == "installpatches":
+            (ended.add if line["event"] == "finished" else ended.discard)(machine)
+            if line["reboot_setting" if line["event"] == "started" else "kind"] not in ("Never", "operation"):
+                breaches.append(_tell(line, "was installed under another setting than Never"))
+        if line["kind"] == "operation" and line["operation"].lower() == "restart" and line["event"] == "started":
+            if machine not in wanted:
+                breaches.append(_tell(line, "was restarted, but is not planned to be"))
+            if machine not in ended:
+                breaches.append(_tell(line, "was restarted before its installation had ended"))
+            away = {other: back for other, back in away.items() if back > when(line)}
+            away[machine] = datetime.max.replace(tzinfo=when(line).tzinfo)
+            if len(away) > wave:
+                breaches.append(_tell(line, f"was machine {len(away)} away at once, with waves of {wave}"))
+        if line["kind"] == "restart":
+            if line["cause"] != "user":
+                breaches.append(_tell(line, f"restarted by {line['cause']}"))
+            away[machine] = when(line) + timedelta(seconds=float(line["down_seconds"]))
     return breaches
 
 

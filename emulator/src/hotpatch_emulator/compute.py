@@ -224,10 +224,9 @@ class Compute:
             )
         operation = self._world.operations.start(verb, machine, now, principal=principal, retry_after=10)
         if verb == "restart":
-            down = self._world.fleet.random.uniform(*self._switches.restart_down_seconds)
+            late = self._world.fleet.random.uniform(*self._switches.restart_late_seconds)
             self._world.agenda.at(
-                now + timedelta(seconds=8),
-                lambda at: self._world.patching.restart_guest(machine, at, "user", operation, down),
+                now + timedelta(seconds=late), lambda at: self._world.patching.restart_by_user(operation, at)
             )
             self._end_after(operation, _RESTART_SECONDS, now)
         elif verb == "start":

@@ -28,6 +28,7 @@ from typing import Any
 
 from aiohttp import web
 
+from hotpatch_emulator import catalogue
 from hotpatch_emulator.faults import FaultError
 from hotpatch_emulator.state import VirtualMachine
 from hotpatch_emulator.wire import Reply
@@ -51,6 +52,7 @@ def application(world: World, set_guest_fault: SetGuestFault) -> web.Application
             web.get("/emulator/machines", control.machines),
             web.post("/emulator/machines/{name}/restart", control.restart),
             web.put("/emulator/machines/{name}/winrm", control.winrm),
+            web.post("/emulator/machines/{name}/uninstall", control.uninstall),
             web.put("/emulator/resource-groups/{name}/tags", control.tags),
             web.put("/emulator/principals/{name}/permissions", control.permissions),
             web.get("/metadata/identity/oauth2/token", control.managed_identity(app_service=False)),
@@ -151,6 +153,17 @@ class _Control:
             self._set_guest_fault(machine.guest.address, await _body(request))
         except ValueError as error:
             return _refusal(400, str(error))
+        return web.Response(status=204)
+
+    async def uninstall(self, request: web.Request) -> web.Response:
+        """What an administrator in the guest does with DISM: no command that reaches a guest is emulated."""
+        machine, body = self._machine(request), await _body(request)
+        self._world.agenda.run_due()
+        kb, guest = str(body.get("kb")), machine.guest
+        if kb not in guest.kbs:
+            return _refusal(404, f"{kb} is not installed on {machine.name}")
+        guest.uninstall(kb, catalogue.PRODUCTS[machine.product].baseline(self._world.clock.now()).lcu_ubr)
+        self._world.audit.write("state", machine.id, what="uninstalling", kb=kb)
         return web.Response(status=204)
 
     async def tags(self, request: web.Request) -> web.Response:

@@ -308,6 +308,17 @@ class Patching:
             run.errors.append({"code": "0x800F0922", "message": "Installation of one or more patches failed."})
         self._agenda.at(now + rest, lambda at: self._finish(run, at, "CompletedWithWarnings"))
 
+    def restart_by_user(self, operation: Operation, now: datetime) -> None:
+        """Restart a guest as somebody asked Azure to; an update that waits for it is finished on the way."""
+        guest = operation.machine.guest
+        servicing = guest.ubr_after_restart is not None or bool(guest.leaving)
+        down = self._draw(self._switches.baseline_down_seconds if servicing else self._switches.restart_down_seconds)
+        self.restart_guest(operation.machine, now, "user", operation, down)
+        if servicing:
+            guest.services["TrustedInstaller"] = "Running"
+            rest = down + self._draw(self._switches.servicing_seconds)
+            self._agenda.at(now + timedelta(seconds=rest), lambda at: guest.services.update(TrustedInstaller="Stopped"))
+
     def restart_guest(
         self, machine: VirtualMachine, now: datetime, cause: str, operation: Operation | None, down_seconds: float
     ) -> None:

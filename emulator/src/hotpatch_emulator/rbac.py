@@ -64,6 +64,7 @@ ROLES: dict[str, Role] = {
             f"{_MACHINE}/instanceView/read",
             f"{_MACHINE}/assessPatches/action",
             f"{_MACHINE}/installPatches/action",
+            f"{_MACHINE}/restart/action",
             f"{_MACHINE}/patchAssessmentResults/*/read",
             f"{_MACHINE}/patchAssessmentResults/read",
             f"{_MACHINE}/patchInstallationResults/*/read",

@@ -24,6 +24,10 @@ class FleetError(ValueError):
 class Switches:
     """What nobody has seen Azure do, or what differs from time to time; the defaults are the least favourable.
 
+    An asked-for restart reaches the guest ``restart_late_seconds`` after Azure took it, which may be after Azure calls
+    it done; with an update to finish the guest is away for ``baseline_down_seconds``, and its servicing stack works for
+    ``servicing_seconds`` more once it is back. All three are inferred.
+
     Ranges are emulated minutes or seconds, as their names say, and are drawn from by seed.
     """
 
@@ -57,6 +61,9 @@ class Switches:
     install_minutes: Range = (4, 9)
     duration_shape: str = "uniform"
     restart_down_seconds: Range = (90, 240)
+    restart_late_seconds: Range = (8, 90)
+    baseline_down_seconds: Range = (240, 720)
+    servicing_seconds: Range = (30, 240)
     agent_silence_minutes: float = 25
     update_seconds: Range = (8, 40)
     token_lifetime_seconds: int = 3599

@@ -63,6 +63,7 @@ class Guest:
     powered_on: bool = True
     down_until: datetime | None = None
     ubr_after_restart: int | None = None
+    leaving: dict[str, int] = field(default_factory=dict)
     winrm_service: WinrmService = field(default_factory=WinrmService)
     inside: Inside = field(default_factory=Inside)
 
@@ -81,6 +82,12 @@ class Guest:
                 self.ubr_after_restart = max(ubr, self.ubr_after_restart or 0)
         elif ubr is not None:
             self.ubr = max(self.ubr, ubr)
+
+    def uninstall(self, kb: str, ubr: int) -> None:
+        """Stage the removal of an update: it stays listed, and the build stands, until a restart takes it off."""
+        self.leaving[kb] = ubr
+        self.pending_restart = True
+        self.cbs_keys.add("RebootPending")
 
     def restart(self, now: datetime, down_seconds: float) -> None:
         """Go down now and come back: WinRM refuses connections until then, pending updates take effect."""
@@ -101,6 +108,10 @@ class Guest:
         if self.ubr_after_restart is not None:
             self.ubr = max(self.ubr, self.ubr_after_restart)
         self.ubr_after_restart = None
+        for kb, ubr in self.leaving.items():
+            self.kbs.pop(kb, None)
+            self.ubr = min(self.ubr, ubr)
+        self.leaving.clear()
         self.pending_restart = False
         self.inside.pending_renames = 0
         self.vbs_status = self.inside.vbs_after_boot(self.vbs_status)

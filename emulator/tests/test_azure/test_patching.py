@@ -87,6 +87,23 @@ def test_what_nobody_selected_comes_back_either_way(start: Start, state: str) ->
     assert output["excludedPatchCount" if state == "Excluded" else "notSelectedPatchCount"] == 2
 
 
+def test_a_restart_may_begin_after_azure_calls_it_done(start: Start) -> None:
+    switches = {"restart_late_seconds": [80, 80], "baseline_down_seconds": [300, 300], "servicing_seconds": [60, 60]}
+    azure = start(speed=0, switches=switches)
+    azure.result(azure.install("lcu25"))
+    guest, clock = azure.machine("lcu25").guest, azure.emulator.world.clock
+    booted = guest.booted_at
+    restarted = azure.outcome(azure.call("POST", azure.vm("lcu25", "/restart")), seconds=60)
+    assert restarted["status"] == "Succeeded" and azure.audit("restart") == []
+    assert guest.booted_at == booted and guest.answers(clock.now())
+    azure.advance(30)
+    assert len(azure.audit("restart", cause="user")) == 1 and not guest.answers(clock.now())
+    azure.advance(300)
+    assert guest.answers(clock.now()) and guest.ubr == 32860 and guest.services["TrustedInstaller"] == "Running"
+    azure.advance(60)
+    assert guest.services["TrustedInstaller"] == "Stopped"
+
+
 def test_never_keeps_a_restarting_update_waiting(azure: Running) -> None:
     output = azure.result(azure.install("lcu25", rebootSetting="Never"))
     guest = azure.machine("lcu25").guest

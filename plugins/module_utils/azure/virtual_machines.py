@@ -18,7 +18,7 @@ from .session import Answer, ArmSession, azure_failures, unusable_answer
 
 API_VERSION = "2024-07-01"
 """The version of Compute's API whose answers are recorded and whose OpenAPI description was checked."""
-OPERATIONS = ("get", "list", "assess_patches", "install_patches", "update")
+OPERATIONS = ("get", "list", "assess_patches", "install_patches", "update", "restart")
 
 Check = Callable[[], None]
 
@@ -104,6 +104,11 @@ class VirtualMachines:
         # As a plain header: the SDK's parameter for it changed its name between versions.
         headers = {"If-Match": etag} if etag else None
         return await self._start(f"change the settings of {machine}", begin, machine, "update", body, check, headers)
+
+    async def restart(self, machine: ResourceId, check: Check | None = None) -> Started:
+        """Ask Azure to restart a machine; if the failure is ``uncertain``, it may restart all the same."""
+        begin = self._operations(machine.subscription_id).begin_restart
+        return await self._start(f"restart {machine}", begin, machine, "restart", None, check)
 
     async def poll(self, url: str) -> Operation:
         """Ask once how the operation at a poll URL goes; PollUrlGone if Azure has forgotten it."""

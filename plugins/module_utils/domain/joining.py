@@ -18,7 +18,7 @@ from .graph import GraphInstallation
 from .machine import Machine
 from .patch_status import AssessmentSummary, InstallationSummary
 
-Operation = Literal["install", "assess"]
+Operation = Literal["install", "assess", "restart"]
 Summary = Union[AssessmentSummary, InstallationSummary]  # noqa: UP007 - ansible-test's pylint refuses "|" here
 
 SETTLE_SECONDS = 600

@@ -77,6 +77,7 @@ INSTALLATION: Options = {
     "kb_numbers_by_machine": {"type": "dict"},
     "latest_starts": {"type": "dict"},
     "exclude_kbs_requiring_reboot": {"type": "bool", "default": True},
+    "include_kbs_requiring_reboot_on": {"type": "list", "elements": "str", "default": []},
     "max_patch_publish_date": {"type": "str"},
     "assessments": {"type": "list", "elements": "dict"},
     "max_age": {"type": "int", "default": 14400},
@@ -226,6 +227,17 @@ def release_info_spec() -> ArgumentSpec:
             "preflight_overrides": {"type": "list", "elements": "str", "default": []},
         },
     )
+
+
+def machine_restart_spec() -> ArgumentSpec:
+    """``machine_restart``."""
+    own: Options = {
+        "wait_timeout": {"type": "int", "default": 1800},
+        "confirm": {"type": "bool", "default": False},
+        "once_since": {"type": "str"},
+        "latest_starts": {"type": "dict"},
+    }
+    return _on_named_machines({**WAITING, **own})
 
 
 def rollout_control_spec() -> ArgumentSpec:

@@ -100,12 +100,14 @@ def read_own_selections(params: Mapping[str, Any], common: Selection) -> dict[st
         InputError: a KB that is none, or no KB for a machine.
     """
     found = {}
+    restarting = {str(item).lower() for item in params.get("include_kbs_requiring_reboot_on") or ()}
     for resource_id, kbs in (params.get("kb_numbers_by_machine") or {}).items():
+        only_never = common.exclude_kbs_requiring_reboot and str(resource_id).lower() not in restarting
         own = make_selection(
             (),
             kbs if isinstance(kbs, (list, tuple)) else [kbs],
             common.kb_exclude,
-            exclude_kbs_requiring_reboot=common.exclude_kbs_requiring_reboot,
+            exclude_kbs_requiring_reboot=only_never,
             max_patch_publish_date=common.max_patch_publish_date,
             reboot_setting=common.reboot_setting,
             maximum_duration=common.maximum_duration,

@@ -48,6 +48,7 @@ from .witness import TRANSIENT_KINDS, UNFINISHED, Witness, same
 
 ASSESS: Operation = "assess"
 INSTALL: Operation = "install"
+RESTART: Operation = "restart"
 
 SETTLE_SECONDS: Mapping[Operation, float] = {ASSESS: 60.0, INSTALL: 600.0}
 """How long after a POST the instance view may still not show it.  Observers report a lag of up to five minutes; an
@@ -81,6 +82,9 @@ class Gateway(Protocol):
         self, machine: ResourceId, body: Mapping[str, Any], check: Check, etag: str | None = None
     ) -> Started:
         """Send a PATCH with this body, only if the machine still has the etag."""
+
+    async def restart(self, resource_id: ResourceId, check: Check) -> Started:
+        """Send restart."""
 
     async def poll(self, url: str) -> PolledOperation:
         """Ask once how the operation stands."""
@@ -161,12 +165,12 @@ class Pursuit:
         self, machine: ResourceId, operation: Operation, view: View, graph: Sequence[GraphInstallation] | None = None
     ) -> NextStep:
         entry = self.journal.latest(machine.key, operation)
-        known = self._caught_up(view.machine)
+        known = self.caught_up(view.machine)
         if self.witness is None:
             graph = ()
         return next_step(entry, known, view.read_at, SETTLE_SECONDS[operation], operation, graph)
 
-    def _caught_up(self, machine: Machine) -> Machine:
+    def caught_up(self, machine: Machine) -> Machine:
         """The machine with what the poll URL told us already, where the instance view is minutes behind."""
         install, assess = machine.installation, machine.assessment
         done = self.journal.latest(machine.id.key, INSTALL)
@@ -247,7 +251,7 @@ class Pursuit:
         async def refused() -> None:
             entry = intent()
             if entry is not None:
-                await self._note(self.journal.refused(entry, self.clock.now()))
+                await self.note(self.journal.refused(entry, self.clock.now()))
 
         try:
             started = await send(check)
@@ -265,7 +269,7 @@ class Pursuit:
         entry = intent()
         if entry is None:
             raise RuntimeError("the gateway sent a POST without asking first")
-        await self._note(self.journal.accepted(entry, self.clock.now(), started.activity_id, started.poll_url))
+        await self.note(self.journal.accepted(entry, self.clock.now(), started.activity_id, started.poll_url))
         entry = replace(entry, activity_id=started.activity_id, poll_url=started.poll_url or None)
         if not started.poll_url:
             return Ending("finished", activity_id=started.activity_id, result=started.body, entry=entry)
@@ -333,7 +337,7 @@ class Pursuit:
                 except WaitEnded as ended:
                     return replace(so_far, reason=ended.reason)
                 except PollUrlGone:
-                    await self._note(self.journal.gone(entry, self.clock.now()))
+                    await self.note(self.journal.gone(entry, self.clock.now()))
                     return await self._follow_view(machine, entry.operation, entry.activity_id, entry, joined)
                 except AzureFailure as failure:
                     if failure.kind == "forbidden":
@@ -402,9 +406,9 @@ class Pursuit:
         """Note the end of one of our own operations, so that no later run joins it again."""
         if ending.entry is not None and ending.entry.finished is None:
             now = self.clock.now()
-            await self._note(self.journal.finished(ending.entry, now, status, kbs, ending.activity_id))
+            await self.note(self.journal.finished(ending.entry, now, status, kbs, ending.activity_id))
 
-    async def _note(self, writing: Awaitable[None]) -> None:
+    async def note(self, writing: Awaitable[None]) -> None:
         """Write a line about something that has happened already.
 
         A full disk must not hide what Azure did: nothing more is started, but this machine is followed to its end.

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..domain.frozen import Key, allowed
 from ..domain.selection import apply, make_selection
 from ..domain.timestamps import to_iso
 from .rollout_entries import offers_of
+from .rollout_restart import is_restarted
 from .rollout_state import Record
 from .rollout_wave import Preflight, WaveRun
 from .rollout_windows import Windows, ZoneUnknown
@@ -50,13 +51,15 @@ class Choice:
     """What is installed.
 
     ``install`` are the hosts to send to, ``prove`` all hosts to be proven, ``fresh`` those that are started by this run
-    (by host); ``kbs`` and ``latest_starts`` (ISO 8601, only where a window closes) are by ARM ID.
+    (by host); ``restarting`` are the ARM IDs of those that are restarted after it; ``kbs`` and ``latest_starts``
+    (ISO 8601, only where a window closes) are by ARM ID.
     """
 
     install: list[str] = field(default_factory=list)
     prove: list[str] = field(default_factory=list)
     fresh: list[str] = field(default_factory=list)
     kbs: dict[str, list[str]] = field(default_factory=dict)
+    restarting: list[str] = field(default_factory=list)
     latest_starts: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -84,6 +87,8 @@ def select(
         if record.judged or record.stage != "selected":
             continue
         choice.prove.append(record.host)
+        if is_restarted(wave.rollout, record):
+            choice.restarting.append(record.id)
         if record.host not in going.done:
             choice.install.append(record.host)
             choice.kbs[record.id] = record.kbs
@@ -107,6 +112,8 @@ def _start(
     latest = _latest_start(wave, record, windows, rules.needed)
     if record.judged:
         return
+    if is_restarted(wave.rollout, record):
+        rules = replace(rules, exclude_restarting=False)
     kbs = _choose(record, may.kbs, entry, trouble, rules)
     if not kbs:
         return

@@ -10,10 +10,12 @@ from typing import Any, Literal
 from ..domain.guest import GuestFacts
 from ..domain.machine import Machine
 from ..domain.proof import Proof, prove
+from ..domain.restart import restarted_verdict
 from ..domain.timestamps import parse_timestamp, to_iso
 from ..domain.verdicts import Verdict, final_verdict
 from .rollout_entries import azure_outcome, brief
 from .rollout_plan import STILL_RUNNING
+from .rollout_restart import is_restarted, seen_anew
 from .rollout_state import Record
 from .rollout_wave import Sent, WaveRun, release_of
 
@@ -67,7 +69,12 @@ def _judge_one(wave: WaveRun, record: Record, trouble: str, machine: Machine | N
     if proof is not None:
         record.evidence += [item for item in proof.evidence if item not in record.evidence]
     started_by: Literal["us", "other"] = "other" if install.get("started_by") == "other" else "us"
-    verdict = final_verdict(outcome, proof, guest, started_by)
+    anew = seen_anew(record, guest) if guest is not None else None
+    planned = anew is not None and anew.value is not False
+    verdict = final_verdict(outcome, proof, guest, started_by, planned)
+    if is_restarted(wave.rollout, record):
+        waiting = str((record.restart or {}).get("waiting") or "")
+        verdict = restarted_verdict(verdict, guest, release_of(record), anew, waiting)
     if outcome.name == "unlisted" and verdict.reason_code == "guest_not_patched":
         # The run succeeded and nothing in it failed, so that a patch which is not there was kept out of it.
         verdict = Verdict("withheld", "not_installed", verdict.reason)

@@ -28,6 +28,9 @@ ROLLOUT_PLAN: Options = {
     "blocked_kbs": {"type": "list", "elements": "str", "default": []},
     "preflight_overrides": {"type": "list", "elements": "str", "default": []},
     "retry": {"type": "bool", "default": False},
+    "restart": {"type": "bool", "default": False},
+    "restart_timeout": {"type": "int", "default": 1800},
+    "proof": {"type": "str", "choices": ["guest", "azure"], "default": "guest"},
     "maximum_duration": {"type": "str", "default": "PT2H"},
     "expected_minutes": {"type": "int", "default": 15},
     "locations": {"type": "list", "elements": "dict", "default": []},
@@ -48,7 +51,7 @@ ROLLOUT_WAVE: Options = {
     **CALENDAR,
     "phase": {
         "type": "str",
-        "choices": ["preflight", "select", "hooked", "judge", "gate", "verify"],
+        "choices": ["preflight", "select", "hooked", "restart", "settle", "judge", "gate", "verify"],
         "required": True,
     },
     "plan": {"type": "dict", "default": {}},
@@ -58,6 +61,7 @@ ROLLOUT_WAVE: Options = {
     "assessments": {"type": "dict", "default": {}},
     "selection": {"type": "dict", "default": {}},
     "installations": {"type": "dict", "default": {}},
+    "restarts": {"type": "dict", "default": {}},
     "judgement": {"type": "dict", "default": {}},
     "control": {"type": "dict", "default": {}},
     "hooks": {"type": "dict", "default": {}},
@@ -105,6 +109,24 @@ ROLLOUT_RING: Options = {
     "soak_services": {"type": "list", "elements": "str", "default": []},
     "soak_most_cpu_percent": {"type": "float"},
     "soak_least_memory_mb": {"type": "int"},
+}
+
+ROLLOUT_WHY: Options = {
+    "state_dir": {"type": "path", "required": True},
+    "hosts": {"type": "list", "elements": "str", "required": True},
+    "rollout_id": {"type": "str", "default": ""},
+}
+
+ROLLBACK_STEP: Options = {
+    "phase": {"type": "str", "choices": ["begin", "staged", "prove"], "required": True},
+    "host": {"type": "str", "required": True},
+    "resource_id": {"type": "str", "required": True},
+    "kb": {"type": "str", "default": ""},
+    "confirm": {"type": "bool", "default": False},
+    "tasks": {"type": "path"},
+    "machines": {"type": "list", "elements": "dict", "default": []},
+    "state_dir": {"type": "path", "required": True},
+    "timeout": {"type": "int", "default": 1800},
 }
 
 ROLLOUT_REPORT: Options = {

@@ -47,6 +47,7 @@ class Wishes:
 
     :param error_budget: the rollout's; with rings and without it each ring has one of its own, 0 where none is given.
     :param needed: what a machine takes at most, from its start to its proof.
+    :param restart_timeout: seconds a machine is given to come back where restarts were asked for, else 0.
     :param follow: a plan to follow to the letter; its rings and budgets count, not those given here.
     """
 
@@ -63,6 +64,7 @@ class Wishes:
     spread: object = None
     blocked_kbs: Sequence[object] = ()
     needed: timedelta = timedelta(hours=2)
+    restart_timeout: int = 0
     follow: PlanFile | None = None
 
     def parsed_rings(self) -> tuple[RingRules, ...]:
@@ -162,6 +164,7 @@ def _draft(
     elif previous is not None and not wishes.retry:
         for key, record in planned.items():
             record.earlier = earlier_installation(record, previous.machines.get(key))
+    rollout.restart_timeout = wishes.restart_timeout
     take_rings(rollout, rings)
     _merge(rollout, planned)
     _leave_out_unknown_zones(rollout)

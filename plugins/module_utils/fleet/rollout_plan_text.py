@@ -175,13 +175,28 @@ def _left_out(rollout: Rollout) -> list[str]:
 def remarks_on(rollout: Rollout, seen: Forecast, known: Knowledge) -> list[str]:
     """What a plan does not know and how it took it, who is exposed, what was said of single machines."""
     waiting = [record for record in rollout.in_scope if record.wave is not None and not record.judged]
-    remarks = [*_exposure(waiting, seen), *_unknown_regions(waiting, known), *_unknown_roles(waiting, known)]
+    remarks = [
+        *_restarts(rollout, seen),
+        *_exposure(waiting, seen),
+        *_unknown_regions(waiting, known),
+        *_unknown_roles(waiting, known),
+    ]
     without = [item.host for item in waiting if item.availability_set and item.update_domain is None]
     if without:
         unknown = "no update domain is known"
         remarks.append(f"Of {some(without, NAMES)} {unknown}: nobody of the availability set goes with it.")
     remarks += [f"{record.host}: {note}." for record in rollout.in_scope for note in record.notes]
     return remarks
+
+
+def _restarts(rollout: Rollout, seen: Forecast) -> list[str]:
+    """What the word hotpatch_restart, or its lack, makes of a baseline month."""
+    if not seen.restarts:
+        return []
+    who = f"{len(seen.restarts)} machines ({some(seen.restarts, NAMES)})"
+    if rollout.restart_timeout:
+        return [f"{who} are installed without a restart and then restarted, wave by wave (hotpatch_restart)."]
+    return [f"{who} have a baseline before them, which is not installed without hotpatch_restart: true."]
 
 
 def _exposure(waiting: Iterable[Record], seen: Forecast) -> list[str]:

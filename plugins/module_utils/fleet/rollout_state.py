@@ -62,6 +62,11 @@ class Record:
     :param hooks_failed: why a hook failed on it, by stage (``before_machine``, ``after_machine``); it counts then.
     :param soak: what its guest showed after its ring's soak: ``well``, ``read_at``, ``guest``, and the verdict and
         reason it had before (``verdict_before``, ``reason_before``).
+    :param checks: what was found right before its start, ``read_at`` and for each of ``eligibility``, ``enrolment`` and
+        ``track`` its ``state`` and ``why``.
+    :param restart: our restart after a baseline: ``decision`` and ``reason``, ``boot_before``, ``services_before``,
+        ``guest_before``, and once it was sent ``sent``, ``outcome``, ``waiting`` (what it has not settled to, empty for
+        nothing) and ``settled_at``; None where none was considered.
     :param held: when (ISO 8601) it was held from the platform's own patching, None when it is not.
     """
 
@@ -101,6 +106,8 @@ class Record:
     notes: list[str] = field(default_factory=list)
     hooks_failed: dict[str, str] = field(default_factory=dict)
     soak: dict[str, Any] | None = None
+    checks: dict[str, Any] | None = None
+    restart: dict[str, Any] | None = None
     held: str | None = None
 
     @property
@@ -160,7 +167,8 @@ class Rollout:
     ``status`` is ``running``, ``finished`` or ``stopped``; ``stop`` says why it was stopped, with the wave's number.
     ``resumed`` counts how often a later run took it up again. ``budget`` is that of the whole rollout; ``rings`` are in
     the order they are taken, and in a state from before there were rings there is one, without rules. ``plan_digest``
-    names the plan file that it follows.
+    names the plan file that it follows. ``restart_timeout`` are the seconds that a machine of a baseline month is given
+    to come back from its restart; 0: nobody said that machines may be restarted.
     """
 
     rollout_id: str
@@ -171,6 +179,7 @@ class Rollout:
     stop: dict[str, Any] | None = None
     resumed: int = 0
     plan_digest: str | None = None
+    restart_timeout: int = 0
     changed: bool = False
     rings: list[Ring] = field(default_factory=lambda: [Ring(ONLY_RING, {})])
     waves: list[Wave] = field(default_factory=list)
@@ -275,6 +284,25 @@ def load(state_dir: str) -> Rollout | None:
         ) from error
 
 
+def load_named(state_dir: str, rollout_id: str) -> Rollout | None:
+    """Read the state of the rollout of that name, the folder's own or one that it keeps; raises StateError."""
+    current = load(state_dir)
+    if current is not None and rollout_id in ("", current.rollout_id):
+        return current
+    path = archive_path(state_dir, rollout_id)
+    if not rollout_id or not path.exists():
+        return None
+    try:
+        return rollout_from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise StateError(f"The kept state {str(path)!r} cannot be read ({error}).") from error
+
+
+def archive_path(state_dir: str, rollout_id: str) -> Path:
+    """Where the state of an ended rollout is kept; only its last step can be in the folder."""
+    return Path(state_dir).expanduser() / f"rollout-{Path(rollout_id).name}.json"
+
+
 def save(state_dir: str, rollout: Rollout, now: str) -> None:
     """Write the state durably; raises StateError. *now* is the time of this step (ISO 8601)."""
     rollout.updated = now
@@ -283,7 +311,8 @@ def save(state_dir: str, rollout: Rollout, now: str) -> None:
 
 def archive(state_dir: str, rollout: Rollout) -> Path:
     """Keep a finished rollout's state under its own name, so that the next one does not wipe its evidence."""
-    path = ensure_state_dir(state_dir) / f"rollout-{rollout.rollout_id}.json"
+    ensure_state_dir(state_dir)
+    path = archive_path(state_dir, rollout.rollout_id)
     write_durably(path, json.dumps(rollout.to_dict(), indent=1) + "\n")
     return path
 

@@ -22,6 +22,7 @@ from ..domain.facts import Fact
 from ..domain.guest import GuestFacts
 from ..domain.joining import JournalEntry
 from ..domain.machine import Machine
+from ..domain.reasons import texts
 from ..domain.releases import CALENDAR, Calendar, Release, release_from_dict
 from ..domain.server_role import ServerRole, server_role, surprises
 from ..domain.timestamps import parse_timestamp, to_iso
@@ -177,7 +178,14 @@ def _preflight_one(
     fit, enrolled = eligibility(machine, wave.overrides), enrolment(machine, guest, wave.overrides)
     where = track(machine, enrolled, fit, guest, release, wave.calendar)
     record.track = where.name
-    verdict = preflight_verdict(machine, guest, fit, enrolled, where, release)
+    if sent is None:
+        record.checks = {
+            "read_at": to_iso(wave.now),
+            "eligibility": {"state": fit.state, "why": texts(fit.reasons)},
+            "enrolment": {"state": enrolled.state, "why": texts(enrolled.reasons)},
+            "track": {"state": where.name, "why": texts(where.reasons)},
+        }
+    verdict = _baseline(wave, record, preflight_verdict(machine, guest, fit, enrolled, where, release))
     blocked = verdict is not None and verdict.name != "already_current"
     if sent is not None and (sent.entry.activity_id is not None or not blocked):
         # Ours is under way: whatever the guest shows meanwhile is its doing, so it is joined and then proven.
@@ -202,6 +210,17 @@ def _preflight_one(
         # A run that died before it sent anything leaves "selected" behind; this run chooses anew.
         record.stage = "planned"
         found.start.append(record.host)
+
+
+def _baseline(wave: WaveRun, record: Record, verdict: Verdict | None) -> Verdict | None:
+    """A baseline is due in a baseline month: it is what is installed then, where restarts were asked for."""
+    due = verdict is not None and verdict.reason_code == "baseline_due" and (record.release or {})["kind"] == "baseline"
+    if not due or verdict is None:
+        return verdict
+    if wave.rollout.restart_timeout:
+        return None
+    text = f"{verdict.reason}; it restarts the machine, which takes the word hotpatch_restart"
+    return Verdict(verdict.name, verdict.reason_code, text)
 
 
 def _runs(machine: Machine) -> bool:

@@ -17,6 +17,7 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.winfleet.hotpatch.plugins.action import (
     enrollment,
     machine_info,
+    machine_restart,
     patch_assessment,
     patch_installation,
 )
@@ -85,7 +86,7 @@ def run(made: Any) -> dict[str, Any]:
     return result
 
 
-@pytest.mark.parametrize("module", [enrollment, machine_info, patch_assessment, patch_installation])
+@pytest.mark.parametrize("module", [enrollment, machine_info, machine_restart, patch_assessment, patch_installation])
 def test_here_the_modules_own_run_does_the_work(module: Any, seen: list[dict[str, Any]]) -> None:
     run(action(module, check_mode=True))
     (call,) = seen

@@ -16,7 +16,15 @@ import yaml
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import argspec
 
-NAMES = ("enrollment", "machine_info", "patch_assessment", "patch_installation", "release_info", "rollout_control")
+NAMES = (
+    "enrollment",
+    "machine_info",
+    "machine_restart",
+    "patch_assessment",
+    "patch_installation",
+    "release_info",
+    "rollout_control",
+)
 ROOT = "ansible_collections.winfleet.hotpatch.plugins"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import argspec, assess, info, install
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import argspec, assess, info, install, restart
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.progress import Progress
 
 from .fake_azure import FakeAzure, SwitchGuard, Timeline
@@ -52,11 +52,12 @@ def lines() -> list[str]:
 
 @pytest.fixture
 def task(clock: Timeline, guard: SwitchGuard, lines: list[str], tmp_path: Path) -> Task:
-    """Run a task (``info``, ``assess`` or ``install``) with its argument spec's defaults and the options given."""
+    """Run one of the tasks below with its argument spec's defaults and the options given."""
     tasks = {
         "info": (info.run, argspec.machine_info_spec),
         "assess": (assess.run, argspec.patch_assessment_spec),
         "install": (install.run, argspec.patch_installation_spec),
+        "restart": (restart.run, argspec.machine_restart_spec),
     }
 
     def run(

@@ -206,6 +206,9 @@ class FakeAzure:
     ) -> Started:
         raise AssertionError("nobody here changes settings")
 
+    async def restart(self, resource_id: ResourceId, check: Any) -> Started:
+        return await self._post(self._machine(resource_id), "restart", check, 36.0, dict)
+
     async def poll(self, url: str) -> Operation:
         await asyncio.sleep(0)
         activity_id = url.rpartition("/")[2]
