@@ -46,7 +46,7 @@ class FakeTables:
 
     @asynccontextmanager
     async def connect(self, params: Any, environ: Any, clock: Any) -> AsyncIterator[Connection]:
-        yield Connection(None, (), None, self)  # type: ignore[arg-type]
+        yield Connection(None, tables=self)  # type: ignore[arg-type]
 
     def queries(self, start: str) -> list[str]:
         return [kql for kql, *dummy in self.asked if kql.startswith(start)]

@@ -88,7 +88,7 @@ def test_a_scope_is_listed_by_resource_graph_and_asked_of_compute(clock: Timelin
 
     @asynccontextmanager
     async def connect(*dummy: Any) -> AsyncIterator[Connection]:
-        yield Connection(azure, (), None, tables)
+        yield Connection(azure, tables=tables)
 
     azure.connect = connect  # type: ignore[method-assign]
     result = task("info", azure, management_groups=["mg"], locations=["westeurope"], expect={"count": 2})
