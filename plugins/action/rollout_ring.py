@@ -26,6 +26,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.wsman.more_facts
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_phase import (
     PhaseAction,
     entries,
+    load_limits,
     needed,
     trouble_of,
 )
@@ -57,6 +58,7 @@ class ActionModule(PhaseAction):
         """Check what can be checked before anything is sent, and say whom to hold."""
         rollout_hooks.check_all(self.rollout, options["hooks"])
         patience_of(options)
+        load_limits(options)
         for name in options["soak_services"]:
             if name.lower() not in {known.lower() for known in SERVICES}:
                 allowed = f"services that the guest probe reads ({', '.join(SERVICES)})"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain import server_role
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain import load, server_role
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.kb import parse_kb
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import (
     rollout_choose,
@@ -29,6 +29,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_wa
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_phase import (
     PhaseAction,
     entries,
+    load_limits,
     needed,
     trouble_of,
 )
@@ -44,6 +45,7 @@ class ActionModule(PhaseAction):
             return self._verify(options)
         self.open_rollout(options)
         wave = self.wave_of(options)
+        wave.limits, wave.measure_load = load_limits(options), options["measure_load"]
         before = {record.host for record in wave.records if record.judged}
         phases = {
             "preflight": self._preflight,
@@ -67,7 +69,7 @@ class ActionModule(PhaseAction):
         trouble = trouble_of(options["machines"], "reading the machines from Azure")
         going = Preflight()
         if not trouble:
-            guests = self.guests(options, [record.host for record in wave.open])
+            guests = self.guests(options, [record.host for record in wave.open], subset=_subset(wave))
             going = rollout_wave.preflight(wave, self.machines_of(options["machines"]), guests)
             doubtful = [] if options["guest_variable"] else rollout_wave.in_doubt(wave, going)
             if doubtful and options["proof"] == "guest":
@@ -176,7 +178,8 @@ class ActionModule(PhaseAction):
         trouble = trouble or trouble_of(options["installations"], "installing")
         selected = [record.host for record in wave.open if record.stage == "selected"]
         sent = [record.host for record in wave.open if _was_sent(record, options)]
-        guests = self.guests(options, selected if options["guest_variable"] else sent, options["guest_timeout"])
+        asked = selected if options["guest_variable"] else sent
+        guests = self.guests(options, asked, options["guest_timeout"], _subset(wave))
         wave.now = self.clock.now()
         rollout_judge.judge(
             wave, entries(options["installations"]), trouble, self.machines_of(options["machines"]), guests
@@ -253,6 +256,10 @@ class ActionModule(PhaseAction):
             f"{able} are ready to be hotpatched."
         )
         return {"changed": False, "machines": rows, "current": current, "ready": able, "msg": msg}
+
+
+def _subset(wave: WaveRun) -> str:
+    return ",".join(("core", *load.SUBSETS)) if wave.reads_load else "core"
 
 
 def _kbs(option: str, raw: list[str]) -> list[str]:

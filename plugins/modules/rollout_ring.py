@@ -109,6 +109,12 @@ options:
   soak_least_memory_mb:
     description: The least free memory after a soak, in MB.
     type: int
+  max_cpu_percent:
+    description: For O(phase=begin), the limit of load that is checked before anything is sent, in percent.
+    type: float
+  min_free_memory:
+    description: For O(phase=begin), the limit of free memory that is checked before anything is sent, in MiB.
+    type: int
 extends_documentation_fragment:
   - winfleet.hotpatch.attributes
 attributes:

@@ -135,6 +135,16 @@ options:
     description: What Azure gives one installation, as ISO 8601 duration, by which windows are judged.
     type: str
     default: PT2H
+  max_cpu_percent:
+    description: Highest load of all processors together, in percent, with which a guest is still installed on.
+    type: float
+  min_free_memory:
+    description: Least free memory, in MiB, with which a guest is still installed on.
+    type: int
+  measure_load:
+    description: Whether the load of the guests is read before and after and kept; limits ask for it as well.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - winfleet.hotpatch.attributes
   - winfleet.hotpatch.calendar

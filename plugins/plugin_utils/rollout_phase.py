@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.durations import check_maximum_duration
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.errors import InputError
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.guest import GuestFacts
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.load import LoadLimits
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.machine import Machine
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import rollout_report, rollout_state
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.calendar import load_calendar
@@ -145,13 +147,15 @@ class PhaseAction(RolloutAction):
         self.clock.sleep(min(LOOK_AGAIN_SECONDS, left))
         return True
 
-    def guests(self, options: dict[str, Any], wanted: Sequence[str], seconds: float = 0) -> dict[str, GuestFacts]:
+    def guests(
+        self, options: dict[str, Any], wanted: Sequence[str], seconds: float = 0, subset: str = "core"
+    ) -> dict[str, GuestFacts]:
         """This stage's readings by host: those that tasks registered, or read now; none where Azure's word is taken."""
         if options["proof"] == "azure":
             return {}
         if options["guest_variable"]:
             return self.guests_of(wanted, options["guest_variable"])
-        return self.read_patiently(wanted, seconds)
+        return self.read_patiently(wanted, seconds, subset)
 
     def hook_failures(self, hosts: list[str], stage: str, wanted: int) -> dict[str, str]:
         """Why hooks of a stage did not pass, by host."""
@@ -173,6 +177,14 @@ def trouble_of(result: Mapping[str, Any], doing: str) -> str:
     if not result.get("failed"):
         return ""
     return f"{doing} broke: {result.get('msg') or 'no reason was given'}"
+
+
+def load_limits(options: Mapping[str, Any]) -> LoadLimits:
+    """From which load on a guest is left alone; InputError for limits that cannot be, or that nobody could keep."""
+    limits = LoadLimits(options["max_cpu_percent"], options["min_free_memory"])
+    if limits.any and options["proof"] == "azure":
+        raise InputError("hotpatch_proof", "azure", "guest where limits of load are set", "only a guest tells its load")
+    return limits
 
 
 def needed(options: dict[str, Any], restart_timeout: int = 0) -> timedelta:

@@ -15,6 +15,7 @@ import audit_checker as check
 import emulator_process
 import pytest
 from ansible_runs import FLEETS, Rollout
+from report_checker import complaints
 from test_interruptions import emulated_now, wait_for
 
 StartEmulator = Callable[..., emulator_process.Emulator]
@@ -92,12 +93,24 @@ def test_the_canaries_soak_and_freeze_what_the_others_get(
 def test_a_word_lets_an_unproven_product_go_on(
     start_emulator: StartEmulator, rollout_over: RolloutOver, tmp_path: Path
 ) -> None:
-    running = start_emulator(FLEETS / "two_rings.yml")
-    rings = [{**RINGS[0], "soak": 0}, RINGS[1]]
-    rollout = rollout_over(running, hotpatch_rings=rings, hotpatch_unproven_products=["ws2022"])
+    fleet = tmp_path / "fleet.yml"
+    text = (FLEETS / "two_rings.yml").read_text(encoding="utf-8")
+    fleet.write_text(text + "  - {name: busy, product: ws2025, guest: {cpu_percent: 77}}\n", encoding="utf-8")
+    running = start_emulator(fleet)
+    rings = [{**RINGS[0], "soak": 0}, {**RINGS[1], "hosts": [*RINGS[1]["hosts"], "busy"]}]
+    limits = {"hotpatch_max_cpu_percent": 50, "hotpatch_not_started_limit": 1}
+    rollout = rollout_over(running, hotpatch_rings=rings, hotpatch_unproven_products=["ws2022"], **limits)
     code, output = rollout.run(tmp_path / "run.log")
     assert code == 0, output
-    assert {verdict for verdict, dummy in verdicts(rollout).values()} == {"patched"}, output
+    found = verdicts(rollout)
+    assert found.pop("busy") == ("not_started", "cpu_busy"), output
+    assert {verdict for verdict, dummy in found.values()} == {"patched"}, output
+    assert complaints(rollout.state_dir) == []
+    report = rollout.report()
+    loads = {item["name"]: item["load"] for item in report["machines"]}
+    assert loads.pop("busy")["after"] is None
+    assert {load["cpu_percent_change"] for load in loads.values()} == {0.0}
+    assert report["load"]["cpu_percent"]["machines"] == len(loads) == 6
     kbs = {machine: [KB_2025] for machine in ids(running, CANARIES + BROAD)} | {ids(running, OTHER)[0]: [KB_2022]}
     # One task serves both products, and still each machine is sent its own KB alone.
     assert check.other_than(running.audit(), kbs) == []

@@ -17,7 +17,6 @@ from ..domain.timestamps import parse_timestamp, to_iso
 
 DECIDED = frozenset({"claimed", "withheld", "not_offered", "failed", "unlisted"})
 """Outcomes of patch_installation after which the guest can be asked for proof."""
-_UNREAD: Fact[float] = Fact.unreadable("not asked")
 
 
 def offers_of(updates: Any) -> list[AvailablePatch]:
@@ -102,6 +101,20 @@ def brief(guest: GuestFacts | None) -> dict[str, Any] | None:
         "skew_seconds": guest.skew_seconds.value,
         "pending_restart": guest.pending_restart.value,
         "smbios_uuid": guest.smbios_uuid.value,
-        "cpu_percent": getattr(guest, "cpu_percent", _UNREAD).value,
+        "cpu_percent": guest.cpu_percent.value,
         "free_memory_kb": guest.free_memory_kb.value,
     }
+
+
+def reading_of(kept: Mapping[str, Any] | None) -> GuestFacts | None:
+    """Return the reading that :func:`brief` shortened, with what is left of it; None where there is none."""
+    if not kept or not kept.get("reachable"):
+        return None
+    build, dummy, revision = str(kept.get("build") or "").partition(".")
+    boot, skew = kept.get("boot_time"), kept.get("skew_seconds")
+    facts: dict[str, Fact[Any]] = {}
+    if build and revision:
+        facts.update(build=Fact.of(int(build)), ubr=Fact.of(int(revision)))
+    if boot and skew is not None:
+        facts.update(boot_time=Fact.of(parse_timestamp(str(boot))), skew_seconds=Fact.of(float(skew)))
+    return GuestFacts(True, "", parse_timestamp(str(kept["read_at"])), **facts)

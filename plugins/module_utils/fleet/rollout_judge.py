@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from ..domain.guest import GuestFacts
+from ..domain.load import Impact, impact_from_dict, take
 from ..domain.machine import Machine
 from ..domain.proof import Proof, prove
 from ..domain.restart import restarted_verdict
 from ..domain.timestamps import parse_timestamp, to_iso
 from ..domain.verdicts import Verdict, final_verdict
-from .rollout_entries import azure_outcome, brief
+from .rollout_entries import azure_outcome, brief, reading_of
 from .rollout_plan import STILL_RUNNING
 from .rollout_restart import is_restarted, seen_anew
 from .rollout_state import Record
@@ -46,6 +47,9 @@ def judge(
         record.install = dict(installations.get(record.key) or record.install or {}) or None
         guest = guests.get(record.host)
         record.after = brief(guest) or record.after
+        if wave.reads_load and guest is not None:
+            before = impact_from_dict(record.load).before if record.load else None
+            record.load = Impact(before, take(guest)).to_dict()
         _judge_one(wave, record, trouble, machines.get(record.key), guest)
     wave.rollout.wave(wave.number).finished = to_iso(wave.now)
 
@@ -86,4 +90,5 @@ def _prove(record: Record, machine: Machine | None, guest: GuestFacts | None, se
         return None
     told = (record.install or {}).get("start_time")
     start = parse_timestamp(str(told)) if told else (sent.entry.intent_time if sent is not None else None)
-    return prove(guest, start, release_of(record), machine.vm_id if machine is not None else None)
+    vm_id = machine.vm_id if machine is not None else None
+    return prove(guest, start, release_of(record), vm_id, before=reading_of(record.before))

@@ -10,6 +10,8 @@ from .argspec import CALENDAR
 
 Options = dict[str, dict[str, Any]]
 
+LOAD_LIMITS: Options = {"max_cpu_percent": {"type": "float"}, "min_free_memory": {"type": "int"}}
+
 ROLLOUT_PLAN: Options = {
     **CALENDAR,
     "phase": {"type": "str", "choices": ["targets", "plan"], "required": True},
@@ -78,6 +80,8 @@ ROLLOUT_WAVE: Options = {
     "unproven_products": {"type": "list", "elements": "str", "default": []},
     "restart_budget": {"type": "str"},
     "maximum_duration": {"type": "str", "default": "PT2H"},
+    **LOAD_LIMITS,
+    "measure_load": {"type": "bool", "default": False},
 }
 
 ROLLOUT_RING: Options = {
@@ -109,6 +113,7 @@ ROLLOUT_RING: Options = {
     "soak_services": {"type": "list", "elements": "str", "default": []},
     "soak_most_cpu_percent": {"type": "float"},
     "soak_least_memory_mb": {"type": "int"},
+    **LOAD_LIMITS,
 }
 
 ROLLOUT_WHY: Options = {

@@ -174,6 +174,7 @@ def machine_row(record: Record, counts: bool, only_ring: str | None = None) -> d
         "installation": record.install,
         "guest_before": record.before,
         "guest_after": record.after,
+        "load": record.load,
         "earlier": record.earlier,
         **_beside(record),
         "notes": record.notes,

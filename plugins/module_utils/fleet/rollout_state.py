@@ -68,6 +68,8 @@ class Record:
         ``guest_before``, and once it was sent ``sent``, ``outcome``, ``waiting`` (what it has not settled to, empty for
         nothing) and ``settled_at``; None where none was considered.
     :param held: when (ISO 8601) it was held from the platform's own patching, None when it is not.
+    :param load: how busy its guest was before and after the installation (:meth:`Impact.to_dict`), None when that was
+        not asked for.
     """
 
     host: str
@@ -109,6 +111,7 @@ class Record:
     checks: dict[str, Any] | None = None
     restart: dict[str, Any] | None = None
     held: str | None = None
+    load: dict[str, Any] | None = None
 
     @property
     def key(self) -> str:

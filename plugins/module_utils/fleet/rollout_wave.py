@@ -19,8 +19,9 @@ from ..domain.eligibility import eligibility
 from ..domain.enrolment import enrolment
 from ..domain.errors import InputError
 from ..domain.facts import Fact
-from ..domain.guest import GuestFacts
+from ..domain.guest import GuestFacts, unreachable_guest
 from ..domain.joining import JournalEntry
+from ..domain.load import Impact, LoadLimits, hold_back, take
 from ..domain.machine import Machine
 from ..domain.reasons import texts
 from ..domain.releases import CALENDAR, Calendar, Release, release_from_dict
@@ -52,6 +53,8 @@ class WaveRun:
     :param records: the wave's machines that this run takes, in order.
     :param journal: tells the newest installation that was sent to a machine (lower-case ARM ID), of any rollout.
     :param proof: ``guest`` or ``azure`` (the user takes Azure's word).
+    :param limits: from which load on a guest is left alone.
+    :param measure_load: whether the load is kept, before and after; limits ask for it as well.
     """
 
     rollout: Rollout
@@ -62,6 +65,8 @@ class WaveRun:
     proof: Literal["guest", "azure"] = "guest"
     overrides: Collection[str] = ()
     calendar: Calendar = CALENDAR
+    limits: LoadLimits = field(default_factory=LoadLimits)
+    measure_load: bool = False
 
     def sent(self, record: Record) -> Sent | None:
         """What this rollout sent the machine, if anything: never before it had been selected."""
@@ -69,6 +74,11 @@ class WaveRun:
         if found is None or found.entry.intent_time < parse_timestamp(str(record.selected_at)):
             return None
         return found
+
+    @property
+    def reads_load(self) -> bool:
+        """Whether guests are asked for their load, which is a request of its own."""
+        return self.measure_load or self.limits.any
 
     @property
     def open(self) -> list[Record]:
@@ -206,7 +216,7 @@ def _preflight_one(
         record.judge(verdict.name, verdict.reason_code, reason)
     elif record.earlier:
         _carry(record, record.earlier)
-    else:
+    elif not _held_by_load(wave, record, guest):
         # A run that died before it sent anything leaves "selected" behind; this run chooses anew.
         record.stage = "planned"
         found.start.append(record.host)
@@ -221,6 +231,16 @@ def _baseline(wave: WaveRun, record: Record, verdict: Verdict | None) -> Verdict
         return None
     text = f"{verdict.reason}; it restarts the machine, which takes the word hotpatch_restart"
     return Verdict(verdict.name, verdict.reason_code, text)
+
+
+def _held_by_load(wave: WaveRun, record: Record, guest: GuestFacts | None) -> bool:
+    """Keep the load of a machine that would be started now; leave it alone where it is too busy."""
+    if wave.reads_load and guest is not None:
+        record.load = Impact(take(guest), None).to_dict()
+    why = hold_back(guest or unreachable_guest("the guest was not asked", wave.now), wave.limits)
+    if why is not None:
+        record.judge("not_started", why.code, why.text)
+    return why is not None
 
 
 def _runs(machine: Machine) -> bool:
