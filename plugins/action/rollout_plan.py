@@ -18,6 +18,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.locations
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.releases import Calendar
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import (
     rollout_forecast,
+    rollout_hooks,
     rollout_hosts,
     rollout_plan,
     rollout_plan_file,
@@ -69,6 +70,7 @@ class ActionModule(RolloutAction):
         self.say(["", *rollout_plan_text.plan_lines(rollout, seen, known, pace, every_machine)])
         waves = rollout_plan.open_waves(rollout)
         document = rollout_plan_file.plan_document(rollout, machines)
+        machine_hooks = writes and rollout_hooks.on_machines(rollout, options["hooks"])
         if writes:
             rollout_restart.require_word(rollout)
             rollout_forecast.check_confirmation(sum(map(len, waves)), options["confirm_above"], options["confirm"])
@@ -76,6 +78,7 @@ class ActionModule(RolloutAction):
                 rollout_state.archive(options["state_dir"], previous)
             rollout_state.save(options["state_dir"], rollout, self.now)
         result = self._result(options, rollout, waves, writes)
+        result["machine_hooks"] = machine_hooks
         # The waves go by the same calendar as the plan.
         result["calendar_options"] = {name: options[name] for name in CALENDAR if options.get(name)}
         if loaded.conflicts:

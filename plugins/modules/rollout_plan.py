@@ -166,6 +166,10 @@ options:
     description: Only print the plan; take no lock and write nothing. Check mode does the same.
     type: bool
     default: false
+  hooks:
+    description: The user's hooks by stage, as in C(hotpatch_hooks), to know whether machines have any.
+    type: dict
+    default: {}
 extends_documentation_fragment:
   - winfleet.hotpatch.attributes
   - winfleet.hotpatch.calendar
@@ -275,6 +279,10 @@ calendar_options:
   description: O(calendar_file) and O(calendar) where they were given; the waves of this plan go by the same calendar.
   returned: success, with O(phase=plan)
   type: dict
+machine_hooks:
+  description: Whether hooks are to be run on machines; where none are, the waves need not ask every host.
+  returned: success, with O(phase=plan)
+  type: bool
 draft:
   description: The whole plan, where it was not written to the state folder.
   returned: with O(phase=plan), in check mode or with O(print_only=true)

@@ -112,7 +112,7 @@ def reading_of(kept: Mapping[str, Any] | None) -> GuestFacts | None:
         return None
     build, dummy, revision = str(kept.get("build") or "").partition(".")
     boot, skew = kept.get("boot_time"), kept.get("skew_seconds")
-    facts: dict[str, Fact[Any]] = {}
+    facts: dict[str, Any] = {}
     if build and revision:
         facts.update(build=Fact.of(int(build)), ubr=Fact.of(int(revision)))
     if boot and skew is not None:

@@ -90,6 +90,12 @@ def check_all(rollout: Rollout, given: object) -> None:
         parse_hooks(ring.rules.get("hooks"), f"hooks of ring {ring.name}")
 
 
+def on_machines(rollout: Rollout, given: object) -> bool:
+    """Whether any ring's machines have hooks; InputError for any hook that cannot be run."""
+    stages = [(stage, ring.name) for stage in sorted(ON_HOSTS) for ring in rollout.rings]
+    return any([hooks_for(rollout, given, stage, ring) for stage, ring in stages])
+
+
 def note_machine_failures(records: list[Record], failures: Mapping[str, str], stage: str) -> list[Record]:
     """Note the machines whose hook failed; one that was not started yet is not touched. Returns them.
 

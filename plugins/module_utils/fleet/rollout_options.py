@@ -47,6 +47,7 @@ ROLLOUT_PLAN: Options = {
     "details": {"type": "str", "choices": ["auto", "all"], "default": "auto"},
     "state_dir": {"type": "path"},
     "print_only": {"type": "bool", "default": False},
+    "hooks": {"type": "dict", "default": {}},
 }
 
 ROLLOUT_WAVE: Options = {

@@ -14,6 +14,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_ho
     check_all,
     hooks_for,
     note_machine_failures,
+    on_machines,
     parse_hooks,
 )
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_plan import make_plan
@@ -75,6 +76,9 @@ def test_a_rings_hooks_come_behind_the_rollouts() -> None:
     assert [hook["role"] for hook in hooks_for(plan, given, "after_machine", "canary")] == ["common_role", "ring_role"]
     assert [hook["role"] for hook in hooks_for(plan, given, "after_machine", "broad")] == ["common_role"]
     check_all(plan, given)
+    assert on_machines(plan, {}), "those of one ring are enough"
+    plan.ring("canary").rules["hooks"] = {"before_ring": "ring_role"}
+    assert on_machines(plan, given) and not on_machines(plan, {"before_wave": "common_role"})
     plan.ring("canary").rules["hooks"] = {"after_machine": "/gone.yml"}
     with pytest.raises(InputError, match="hooks of ring canary"):
         check_all(plan, given)
