@@ -183,11 +183,11 @@ class ActionModule(PhaseAction):
             guests = self.read([record.host for record in left], "enrolment")
             left = rollout_hold.still_enrolling(left, machines, guests, options["preflight_overrides"])
             remaining = give_up - self.clock.monotonic()
-            if not left or remaining <= 0 or guard.refusal():
+            if not left or remaining <= 0:
                 break
             shown = human_seconds(remaining / self.clock.rate)
             self.tell(f"{len(left)} released machines enrol again, waiting at most {shown} more")
-            self.clock.sleep(min(ENROLLED_AGAIN_SECONDS, remaining))
+            self.pause(min(ENROLLED_AGAIN_SECONDS, remaining), guard)
         return left
 
     def _hooked(self, options: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import rol
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.calendar import load_calendar
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.guard import (
     CONTROLLER_VARIABLE,
+    Guard,
     ParentGuard,
 )
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_events import Events
@@ -33,6 +34,8 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_wa
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.guest_reader import PARALLEL, read_guests
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import RolloutAction
 
+LOOK_SECONDS = 1.0
+"""Real seconds after which a wait looks again whether its run still goes on."""
 LOOK_AGAIN_SECONDS = 30
 """Time between two questions to a guest that does not answer, by the collection's clock."""
 PASSED, FAILED = "rollout_hooks_passed", "rollout_hooks_failed"
@@ -132,20 +135,38 @@ class PhaseAction(RolloutAction):
         found = self.read(hosts, subset)
         while True:
             silent = [host for host, guest in found.items() if not guest.reachable]
-            if not silent or self.clock.monotonic() >= give_up or guard.refusal():
+            if not silent or self.clock.monotonic() >= give_up:
                 return found
             self.tell(f"{len(silent)} guests do not answer yet: {', '.join(silent[:5])}")
-            self.clock.sleep(min(LOOK_AGAIN_SECONDS, max(0.0, give_up - self.clock.monotonic())))
+            self.pause(min(LOOK_AGAIN_SECONDS, give_up - self.clock.monotonic()), guard)
             found.update(self.read(silent, subset))
 
     def look_again(self, give_up: float) -> bool:
-        """Wait before guests are asked again; False when the time (by the clock's ``monotonic``) or the run is over."""
-        guard = ParentGuard({CONTROLLER_VARIABLE: str(self.owner())})
+        """Wait before guests are asked again; False when the time (by the clock's ``monotonic``) is over.
+
+        Raises StateError when the run has ended, as :meth:`pause` does.
+        """
         left = give_up - self.clock.monotonic()
-        if left <= 0 or guard.refusal():
+        if left <= 0:
             return False
-        self.clock.sleep(min(LOOK_AGAIN_SECONDS, left))
+        self.pause(min(LOOK_AGAIN_SECONDS, left), ParentGuard({CONTROLLER_VARIABLE: str(self.owner())}))
         return True
+
+    def pause(self, seconds: float, guard: Guard) -> None:
+        """Wait so many seconds of the collection's clock.
+
+        Raises StateError at once when the run has ended: what a wait that was cut off has seen decides nothing, the
+        state stays as the step before left it, and a later run asks again.
+        """
+        give_up = self.clock.monotonic() + seconds
+        while True:
+            refusal = guard.refusal()
+            if refusal:
+                raise StateError(refusal)
+            left = give_up - self.clock.monotonic()
+            if left <= 0:
+                return
+            self.clock.sleep(min(left, LOOK_SECONDS * self.clock.rate))
 
     def guests(
         self, options: dict[str, Any], wanted: Sequence[str], seconds: float = 0, subset: str = "core"

@@ -293,3 +293,60 @@ def test_rings_not_reached_are_held_and_released_in_time(
         settings = released["body"]["properties"]["osProfile"]["windowsConfiguration"]["patchSettings"]
         assert settings["enableHotpatching"] is True
     assert names_of(events(rollout)).count("released") == 1
+
+
+def processes_of(rollout: Rollout) -> list[int]:
+    """Everything that still runs for this rollout: ansible-playbook and the workers that it forked."""
+    wanted, found = str(rollout.state_dir).encode(), []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = entry.read_bytes()
+        except OSError:
+            continue
+        if b"ansible-playbook" in text and wanted in text:
+            found.append(int(entry.parent.name))
+    return found
+
+
+@pytest.mark.parametrize("waits_for", ["soak", "resume", "silent_guest"])
+def test_a_sigterm_ends_every_wait_at_once(
+    waits_for: str, start_emulator: StartEmulator, rollout_over: RolloutOver, tmp_path: Path
+) -> None:
+    """As AWX cancels a job: nothing lives on, nothing is decided by it, and the next run goes on from there."""
+    running = start_emulator(FLEETS / "two_rings.yml")
+    rings = [{**RINGS[0], "soak": "P1D"}, RINGS[1]]
+    options = {"hotpatch_guest_timeout": 86400, "hotpatch_unproven_products": ["all"]}
+    rollout = rollout_over(running, hotpatch_rings=rings, **options)
+    output = tmp_path / "run.log"
+    process = rollout.start(output)
+    wait_for(lambda: "soak_started" in output_events(rollout), process, output)
+    if waits_for == "resume":
+        (rollout.state_dir / "control").write_text("pause", encoding="utf-8")
+        wait_for(lambda: "paused" in output_events(rollout), process, output)
+    if waits_for == "silent_guest":
+        running.control("/emulator/machines/canary0002/restart", "POST", {"down_seconds": 10**6})
+        running.control("/emulator/clock", "PUT", {"advance_seconds": 86400})
+        wait_for(lambda: "do not answer yet: canary0002" in output.read_text("utf-8"), process, output)
+    else:
+        wait_for(lambda: "Wait for the ring before it to soak" in output.read_text("utf-8"), process, output)
+    kept = (rollout.state_dir / "rollout.json").read_bytes()
+    process.terminate()
+    assert process.wait(60) != 0
+    # All of these waits are to last for a day, which takes six minutes here.
+    deadline = time.monotonic() + 60
+    while processes_of(rollout):
+        assert time.monotonic() < deadline, f"still there: {processes_of(rollout)}"
+        time.sleep(0.1)
+    state = json.loads((rollout.state_dir / "rollout.json").read_text(encoding="utf-8"))
+    assert state["status"] == "running" and state["stop"] is None
+    assert (rollout.state_dir / "rollout.json").read_bytes() == kept
+    assert "soak_proven" not in names_of(events(rollout))
+    lines = running.audit()
+    assert len(check.install_requests(lines)) == len(CANARIES)
+    if waits_for != "soak":
+        return
+    running.control("/emulator/clock", "PUT", {"advance_seconds": 86400})
+    code, text = rollout.run(tmp_path / "again.log")
+    assert code == 0, text
+    assert {verdict for verdict, dummy in verdicts(rollout).values()} == {"patched"}, text
+    assert len(check.install_requests(running.audit())) == 6 and check.installed_twice(running.audit()) == []

@@ -111,7 +111,7 @@ class Waiting:
             said, refusal = self._steering.look(), self._guard.refusal()
             self._note_pause(said)
             if refusal:
-                return {"failed": True, "changed": False, "msg": refusal}
+                return {"failed": True, "changed": False, "stop_code": "aborted", "msg": refusal}
             left = 0.0 if self._until is None else (self._until - self._clock.now()).total_seconds()
             if said.word == "abort" or (said.word == "resume" and left <= 0):
                 return result_of(said, self._clock)

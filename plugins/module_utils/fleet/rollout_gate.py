@@ -203,7 +203,8 @@ def close_ring(rollout: Rollout, wave: int, now: datetime) -> Ring | None:
 def steered(rollout: Rollout, wave: int | None, control: Mapping[str, Any]) -> None:
     """Stop the rollout where the task that waited says that somebody aborted it, or broke."""
     if control.get("failed"):
-        stop(rollout, wave, "wait_broke", f"waiting for the next wave broke: {control.get('msg') or 'no reason given'}")
+        reason = f"waiting for the next wave broke: {control.get('msg') or 'no reason given'}"
+        stop(rollout, wave, str(control.get("stop_code") or "wait_broke"), reason)
     elif control.get("word") == "abort":
         stop(rollout, wave, "aborted", f"the rollout was aborted: {control.get('why')}")
 
