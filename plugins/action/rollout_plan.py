@@ -17,6 +17,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.errors im
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.locations import regions_from_entries
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.releases import Calendar
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import (
+    rollout_catch_up,
     rollout_forecast,
     rollout_hooks,
     rollout_hosts,
@@ -49,6 +50,8 @@ class ActionModule(RolloutAction):
 
     def _targets(self, options: dict[str, Any]) -> dict[str, Any]:
         ids = rollout_hosts.find_targets(self.variables_of(options["hosts"], (rollout_hosts.ID_OPTION, "id")))
+        if options["catch_up"]:
+            ids = rollout_catch_up.only(ids, rollout_state.load(options["state_dir"]))
         subscriptions = sorted({value.split("/")[2].lower() for value in ids.values()})
         return {"changed": False, "ids": ids, "subscriptions": subscriptions, "msg": f"{len(ids)} machines."}
 
@@ -64,7 +67,10 @@ class ActionModule(RolloutAction):
             FolderLock(folder, self.owner()).acquire()
         now = self.clock.now()
         previous = rollout_state.load(options["state_dir"])
-        rollout = rollout_plan.make_plan(options["ids"], machines, wishes, now, previous, known)
+        ids = rollout_catch_up.only(options["ids"], previous) if options["catch_up"] else options["ids"]
+        rollout = rollout_plan.make_plan(ids, machines, wishes, now, previous, known)
+        if options["catch_up"] and previous is not None:
+            rollout_catch_up.take_over(rollout, previous)
         seen = rollout_forecast.forecast(rollout, machines, now, wishes.needed, pace.expected)
         every_machine = options["details"] == "all"
         self.say(["", *rollout_plan_text.plan_lines(rollout, seen, known, pace, every_machine)])

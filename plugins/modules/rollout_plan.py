@@ -170,6 +170,12 @@ options:
     description: The user's hooks by stage, as in C(hotpatch_hooks), to know whether machines have any.
     type: dict
     default: {}
+  catch_up:
+    description:
+      - Take only machines that the last rollout of O(state_dir) passed over, since they were stopped or their guests did
+        not answer, and send them only what was due then.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - winfleet.hotpatch.attributes
   - winfleet.hotpatch.calendar

@@ -350,3 +350,34 @@ def test_a_sigterm_ends_every_wait_at_once(
     assert code == 0, text
     assert {verdict for verdict, dummy in verdicts(rollout).values()} == {"patched"}, text
     assert len(check.install_requests(running.audit())) == 6 and check.installed_twice(running.audit()) == []
+
+
+def test_who_was_out_of_reach_is_caught_up_and_nobody_else(
+    start_emulator: StartEmulator, rollout_over: RolloutOver, tmp_path: Path
+) -> None:
+    fleet = tmp_path / "fleet.yml"
+    text = (FLEETS / "two_rings.yml").read_text(encoding="utf-8")
+    more = "  - {name: off, product: ws2025, power: deallocated}\n  - {name: bystander, product: ws2025}\n"
+    fleet.write_text(text + more, encoding="utf-8")
+    running = start_emulator(fleet)
+    rings = [{**RINGS[0], "soak": 0}, {**RINGS[1], "hosts": [*BROAD, "off", "bystander"]}]
+    options = {"hotpatch_not_started_limit": 1, "hotpatch_plan_asks_guests": False}
+    rollout = rollout_over(running, hotpatch_rings=rings, hotpatch_hosts="all:!bystander:!other", **options)
+    running.control("/emulator/machines/broad0003/restart", "POST", {"down_seconds": 10**5})
+    code, output = rollout.run(tmp_path / "run.log")
+    assert code == 0, output
+    found = verdicts(rollout)
+    assert found["broad0003"] == ("not_started", "guest_unreachable") and found["off"] == ("skipped", "stopped"), output
+    before = check.install_requests(running.audit())
+    running.control("/emulator/clock", "PUT", {"advance_seconds": 10**5})
+    # The others' hosts are in it now, and stay outside.
+    del rollout.variables["hotpatch_hosts"]
+    rollout.playbook = "winfleet.hotpatch.catch_up"
+    code, output = rollout.run(tmp_path / "catch_up.log")
+    assert code == 0, output
+    assert verdicts(rollout)["broad0003"][0] == "patched", output
+    assert verdicts(rollout)["off"] == ("skipped", "stopped") and len(verdicts(rollout)) == 2
+    lines = running.audit()
+    sent = [line["resource_id"].rpartition("/")[2] for line in check.install_requests(lines)]
+    assert len(sent) == len(before) + 1 and sent[-1] == "broad0003" and check.installed_twice(lines) == []
+    assert not [line for line in lines if line["kind"] == "winrm" and "bystander" in str(line["resource_id"])]

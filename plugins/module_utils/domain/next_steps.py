@@ -35,6 +35,7 @@ _BY_REASON: dict[str, str] = {
     "off_track": "It stays off the hotpatch track until the next baseline; plan a restart for it.",
     "outside_window": "Run the rollout again when the machine's window is open.",
     "patch_mode": "Set the patch mode to AutomaticByPlatform (winfleet.hotpatch.enroll does).",
+    "release_moved": "Run winfleet.hotpatch.rollout: a newer release is due, and nothing is caught up with an older one.",
     "release_unknown": "Name the KB in hotpatch_kb_numbers, or update the release calendar.",
     "restart_pending": "Restart the machine in a window of its own, then run the rollout again.",
     "restart_pending_unread": "Give the WinRM user the right to read the pending restart, then run the rollout again.",

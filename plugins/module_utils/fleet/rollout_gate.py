@@ -124,7 +124,15 @@ def proven_before(rollout: Rollout, ring: str, check_only: bool = False) -> Mapp
     free = rollout.ring(ring).rules.get("frozen") is False
     if not before or check_only or free:
         return None
-    return proven(_seen(record) for one in before for record in members(rollout, one.name))
+    return proven_of(rollout, [record for one in before for record in members(rollout, one.name)])
+
+
+def proven_of(rollout: Rollout, records: Sequence[Record]) -> dict[Key, frozenset[str]]:
+    """What these machines of a rollout proved, beside what the rollout that it catches up with did."""
+    found = proven(_seen(record) for record in records)
+    for product, track, kbs in rollout.proven:
+        found[(product, track)] = found.get((product, track), frozenset()) | frozenset(kbs)
+    return found
 
 
 def _seen(record: Record) -> Seen:

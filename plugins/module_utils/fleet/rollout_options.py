@@ -48,6 +48,7 @@ ROLLOUT_PLAN: Options = {
     "state_dir": {"type": "path"},
     "print_only": {"type": "bool", "default": False},
     "hooks": {"type": "dict", "default": {}},
+    "catch_up": {"type": "bool", "default": False},
 }
 
 ROLLOUT_WAVE: Options = {

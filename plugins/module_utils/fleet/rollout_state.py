@@ -171,7 +171,8 @@ class Rollout:
     ``resumed`` counts how often a later run took it up again. ``budget`` is that of the whole rollout; ``rings`` are in
     the order they are taken, and in a state from before there were rings there is one, without rules. ``plan_digest``
     names the plan file that it follows. ``restart_timeout`` are the seconds that a machine of a baseline month is given
-    to come back from its restart; 0: nobody said that machines may be restarted.
+    to come back from its restart; 0: nobody said that machines may be restarted. ``catch_up`` says that it catches up
+    with an earlier rollout, whose proofs are in ``proven``: lists of product, track and a list of KBs.
     """
 
     rollout_id: str
@@ -188,6 +189,8 @@ class Rollout:
     waves: list[Wave] = field(default_factory=list)
     scope: list[str] = field(default_factory=list)
     machines: dict[str, Record] = field(default_factory=dict)
+    catch_up: bool = False
+    proven: list[Any] = field(default_factory=list)
     format: int = FORMAT
 
     def wave(self, number: int) -> Wave:
