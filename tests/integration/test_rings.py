@@ -357,17 +357,17 @@ def test_who_was_out_of_reach_is_caught_up_and_nobody_else(
 ) -> None:
     fleet = tmp_path / "fleet.yml"
     text = (FLEETS / "two_rings.yml").read_text(encoding="utf-8")
-    more = "  - {name: off, product: ws2025, power: deallocated}\n  - {name: bystander, product: ws2025}\n"
+    more = "  - {name: asleep, product: ws2025, power: deallocated}\n  - {name: bystander, product: ws2025}\n"
     fleet.write_text(text + more, encoding="utf-8")
     running = start_emulator(fleet)
-    rings = [{**RINGS[0], "soak": 0}, {**RINGS[1], "hosts": [*BROAD, "off", "bystander"]}]
+    rings = [{**RINGS[0], "soak": 0}, {**RINGS[1], "hosts": [*BROAD, "asleep", "bystander"]}]
     options = {"hotpatch_not_started_limit": 1, "hotpatch_plan_asks_guests": False}
     rollout = rollout_over(running, hotpatch_rings=rings, hotpatch_hosts="all:!bystander:!other", **options)
     running.control("/emulator/machines/broad0003/restart", "POST", {"down_seconds": 10**5})
     code, output = rollout.run(tmp_path / "run.log")
     assert code == 0, output
     found = verdicts(rollout)
-    assert found["broad0003"] == ("not_started", "guest_unreachable") and found["off"] == ("skipped", "stopped"), output
+    assert found["broad0003"] == ("not_started", "guest_unreachable") and found["asleep"] == ("skipped", "stopped"), output
     before = check.install_requests(running.audit())
     running.control("/emulator/clock", "PUT", {"advance_seconds": 10**5})
     # The others' hosts are in it now, and stay outside.
@@ -376,8 +376,50 @@ def test_who_was_out_of_reach_is_caught_up_and_nobody_else(
     code, output = rollout.run(tmp_path / "catch_up.log")
     assert code == 0, output
     assert verdicts(rollout)["broad0003"][0] == "patched", output
-    assert verdicts(rollout)["off"] == ("skipped", "stopped") and len(verdicts(rollout)) == 2
+    assert verdicts(rollout)["asleep"] == ("skipped", "stopped") and len(verdicts(rollout)) == 2
     lines = running.audit()
     sent = [line["resource_id"].rpartition("/")[2] for line in check.install_requests(lines)]
     assert len(sent) == len(before) + 1 and sent[-1] == "broad0003" and check.installed_twice(lines) == []
     assert not [line for line in lines if line["kind"] == "winrm" and "bystander" in str(line["resource_id"])]
+
+
+def test_a_window_is_waited_for_and_what_the_platform_did_meanwhile_is_told_apart(
+    start_emulator: StartEmulator, rollout_over: RolloutOver, tmp_path: Path
+) -> None:
+    """While the canaries soak, Azure patches one of the others by itself; the rest wait for their evening."""
+    fleet = tmp_path / "fleet.yml"
+    text = (FLEETS / "two_rings.yml").read_text(encoding="utf-8")
+    quick = "  - {name: quick, product: ws2025, script: {platform: {install_after_minutes: 900}}}\n"
+    fleet.write_text(text + quick, encoding="utf-8")
+    running = start_emulator(fleet)
+    window = {"start": "20:00", "end": "04:00", "time_zone": "UTC"}
+    broad = {**RINGS[1], "hosts": [*BROAD, "quick"], "waves": ["100%"], "window": window}
+    rollout = rollout_over(
+        running, hotpatch_rings=[{**RINGS[0], "soak": "P1D"}, broad], hotpatch_hosts="all:!other", hotpatch_error_budget=0
+    )
+    output = tmp_path / "run.log"
+    process = rollout.start(output)
+    wait_for(lambda: "soak_started" in output_events(rollout), process, output)
+    soaking_from = emulated_now(running)
+    running.control("/emulator/clock", "PUT", {"advance_seconds": 54000})
+    (quick_id,) = ids(running, ["quick"])
+
+    def installed() -> bool:
+        return quick_id in {line["resource_id"] for line in check.installations(running.audit(), "finished")}
+
+    wait_for(installed, process, output)
+    running.control("/emulator/clock", "PUT", {"advance_seconds": 54000})
+    wait_for(lambda: "window_waited" in output_events(rollout), process, output)
+    now = emulated_now(running)
+    opening = now.replace(hour=20, minute=0, second=0, microsecond=0)
+    assert opening > now, "the fleet's morning is to be long over, and its evening still to come"
+    running.control("/emulator/clock", "PUT", {"advance_seconds": (opening - now).total_seconds()})
+    assert process.wait(240) == 0, output.read_text(encoding="utf-8")
+    found = verdicts(rollout)
+    assert found.pop("quick") == ("patched_by_platform", "installed_between_waves"), output.read_text(encoding="utf-8")
+    assert {verdict for verdict, dummy in found.values()} == {"patched"}
+    lines = running.audit()
+    assert check.starts_between(lines, soaking_from, opening) == []
+    assert len(check.install_requests(lines)) == 5 and quick_id not in str(check.install_requests(lines))
+    closing = opening + timedelta(hours=8)
+    assert not [line for line in check.installations(lines, "finished") if check.when(line) > closing]

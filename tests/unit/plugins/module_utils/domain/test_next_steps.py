@@ -27,6 +27,12 @@ def test_each_reason_for_being_left_out_has_one(code: str) -> None:
     ("verdict", "code", "says"),
     [
         ("not_started", "restart_pending", "Restart the machine in a window of its own"),
+        ("withheld", "restarting_patch_offered", "in a window of its own"),
+        ("not_started", "off_track", "next baseline"),
+        ("not_started", "baseline_due", "baseline"),
+        ("not_started", "enrolment_unknown", "winfleet.hotpatch.verify"),
+        ("not_started", "not_proven", "hotpatch_unproven_products"),
+        ("skipped", "stopped", "winfleet.hotpatch.catch_up"),
         ("failed", "window_exceeded", "hotpatch_maximum_duration"),
         ("failed", "0x80240022", "hotpatch_retry"),
         ("a new verdict", "a new code", "winfleet.hotpatch.verify"),
