@@ -172,8 +172,8 @@ options:
     default: {}
   catch_up:
     description:
-      - Take only machines that the last rollout of O(state_dir) passed over, since they were stopped or their guests did
-        not answer, and send them only what was due then.
+      - Take only machines that the last rollout of O(state_dir) passed over, since they were stopped or their guests
+        did not answer, and send them only what was due then.
     type: bool
     default: false
 extends_documentation_fragment:

@@ -11,9 +11,9 @@ _BY_REASON: dict[str, str] = {
     "services; the rollout sent no restart.",
     "cpu_busy": "Run the rollout again when the guest is less busy, or raise hotpatch_max_cpu_percent.",
     "customer_schedule_flag": "Set bypassPlatformSafetyChecksOnUserSchedule to false, or leave it to its schedule.",
-    "enrolment_unknown": "Let the WinRM user read the enrolment in the registry (winfleet.hotpatch.verify says why not), "
-    "then run the rollout again.",
     "enrolling": "Run winfleet.hotpatch.enroll and wait until hotpatching is effective in the guest.",
+    "enrolment_unknown": "Let the WinRM user read the enrolment (winfleet.hotpatch.verify says why not), then run the "
+    "rollout again.",
     "error_budget": "Mend the machines that ended badly, then run the rollout again: it goes on where it stopped.",
     "excluded": "Look at the KB's rebootBehavior and at exclusions; what may restart has to be allowed expressly.",
     "exempt": "Nothing is due: the machine is exempt. Drop the exemption to have it rolled out.",
@@ -34,17 +34,17 @@ _BY_REASON: dict[str, str] = {
     "no_ring": "Name the host in a ring of hotpatch_rings, or add a last ring that names nobody and takes the rest.",
     "not_effective": "Run winfleet.hotpatch.enroll and wait until hotpatching is effective in the guest.",
     "not_enrolled": "Run winfleet.hotpatch.enroll, which switches hotpatching on.",
-    "not_released": "It is held from the platform's own patching and could not be released; run the rollout again.",
-    "not_proven": "Name its product in hotpatch_unproven_products or its KB in hotpatch_approved_kbs, or put a machine of "
+    "not_proven": "Name its product in hotpatch_unproven_products, its KB in hotpatch_approved_kbs, or put a machine of "
     "its product into an earlier ring; then run the rollout again.",
+    "not_released": "It is held from the platform's own patching and could not be released; run the rollout again.",
     "off_track": "It stays off the hotpatch track until the next baseline; plan a restart for it.",
     "outside_window": "Run the rollout again when the machine's window is open.",
     "patch_mode": "Set the patch mode to AutomaticByPlatform (winfleet.hotpatch.enroll does).",
-    "release_moved": "Run winfleet.hotpatch.rollout: a newer release is due, and nothing is caught up with an older one.",
+    "release_moved": "Run winfleet.hotpatch.rollout: a newer release is due than that of the rollout it missed.",
     "release_unknown": "Name the KB in hotpatch_kb_numbers, or update the release calendar.",
     "restart_pending": "Restart the machine in a window of its own, then run the rollout again.",
     "restart_pending_unread": "Give the WinRM user the right to read the pending restart, then run the rollout again.",
-    "restarting_patch_offered": "Find out what took it off the hotpatch track (winfleet.hotpatch.verify explains it), and "
+    "restarting_patch_offered": "Run winfleet.hotpatch.verify, which explains what took it off the hotpatch track, and "
     "let it take the restarting update in a window of its own.",
     "restarted_in_soak": "Ask the guest's System event log who restarted it (events 1074, 6008); check its services.",
     "rollout_stopped": "Mend what stopped the rollout, then run it again: it goes on with this machine.",

@@ -16,7 +16,7 @@ from .rollout_state import RUNNING, Record, Rollout
 
 OPTION = "hotpatch_state_dir"
 PASSED_OVER = frozenset({("skipped", "stopped"), ("not_started", "guest_unreachable")})
-"""Verdict and reason code of the machines that are caught up: nothing was sent to them, and nothing spoke against it."""
+"""Verdict and reason code of the machines that are caught up: nothing was sent to them, nothing spoke against it."""
 
 
 def passed_over(previous: Rollout | None) -> dict[str, Record]:

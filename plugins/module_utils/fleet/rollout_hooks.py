@@ -92,8 +92,9 @@ def check_all(rollout: Rollout, given: object) -> None:
 
 def on_machines(rollout: Rollout, given: object) -> bool:
     """Whether any ring's machines have hooks; InputError for any hook that cannot be run."""
-    stages = [(stage, ring.name) for stage in sorted(ON_HOSTS) for ring in rollout.rings]
-    return any([hooks_for(rollout, given, stage, ring) for stage, ring in stages])
+    # All are read, also behind the first that is found: one that cannot be run is refused.
+    found = [hooks_for(rollout, given, stage, ring.name) for stage in sorted(ON_HOSTS) for ring in rollout.rings]
+    return any(found)
 
 
 def note_machine_failures(records: list[Record], failures: Mapping[str, str], stage: str) -> list[Record]:
