@@ -34,8 +34,8 @@ _BY_REASON: dict[str, str] = {
     "no_ring": "Name the host in a ring of hotpatch_rings, or add a last ring that names nobody and takes the rest.",
     "not_effective": "Run winfleet.hotpatch.enroll and wait until hotpatching is effective in the guest.",
     "not_enrolled": "Run winfleet.hotpatch.enroll, which switches hotpatching on.",
-    "not_proven": "Name its product in hotpatch_unproven_products, its KB in hotpatch_approved_kbs, or put a machine of "
-    "its product into an earlier ring; then run the rollout again.",
+    "not_proven": "Name its product in hotpatch_unproven_products, its KB in hotpatch_approved_kbs, or put a machine "
+    "of its product into an earlier ring; then run the rollout again.",
     "not_released": "It is held from the platform's own patching and could not be released; run the rollout again.",
     "off_track": "It stays off the hotpatch track until the next baseline; plan a restart for it.",
     "outside_window": "Run the rollout again when the machine's window is open.",
