@@ -1,6 +1,6 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What comes between the waves of a real run: waits that a signal ends, windows, the platform, and catching up after."""
+"""What comes between the waves of a real run: waits that a signal ends, windows, the platform, catching up."""
 
 from __future__ import annotations
 
