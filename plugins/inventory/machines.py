@@ -183,6 +183,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.host_name
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.host_variables import with_aliases
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.resource_id import ResourceId
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import inventory_source
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.collector import collector_paused
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.inventory_source import Hosts, Variables
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.task import secret_values
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import plain
@@ -209,7 +210,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         params = {name: self._option(name) for name in (*OPTIONS, *OWN)}
         environ = dict(os.environ)
         try:
-            hosts = self._hosts(params, environ, path, cache)
+            with collector_paused():
+                hosts = self._hosts(params, environ, path, cache)
         except (InputError, ClockError) as error:
             raise AnsibleParserError(self._scrubbed(f"{path}: {error}", params, environ)) from None
         except AzureFailure as failure:
@@ -218,7 +220,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise AnsibleParserError(f"{path}: {hosts.unmet}")
         for warning in (*hosts.warnings, *([hosts.unmet] if hosts.unmet else ())):
             self.display.warning(f"{path}: {warning}")
-        self._populate(hosts)
+        with collector_paused():
+            self._populate(hosts)
 
     def _option(self, name: str) -> Any:
         """An option as plain data; in the configuration a value may be a template, such as a lookup of a secret."""

@@ -35,6 +35,7 @@ from ..domain.timestamps import to_iso
 from ..domain.track import track
 from . import info_scope, status_table
 from .calendar import load_calendar
+from .collector import collector_paused
 from .context import Connect, connect, default_subscription, drive, state_folder
 from .guard import Guard
 from .lock import LockHeld
@@ -187,7 +188,8 @@ def run(
         result["machines"] = _shown(entries, str(params["details"]))
         return {**result, "warnings": warnings} if warnings else result
 
-    result = drive(main, guard)
+    with collector_paused():
+        result = drive(main, guard)
     return result if check_mode else _remembered(result, folder, memory, clock)
 
 
