@@ -5,7 +5,8 @@
 
 The bare loop signs in, sends the very queries that the plugin sent (the emulator's audit log has them) one after the
 other over one connection, reads the JSON and keeps nothing. What Ansible takes to start is measured beside it, as an
-inventory of one host. Ends with 1 when an aim was missed. With --peers, az and azure.azcollection read a sample beside it.
+inventory of one host. Ends with 1 when an aim was missed. With --peers, az and
+azure.azcollection read a sample beside it.
 """
 
 from __future__ import annotations

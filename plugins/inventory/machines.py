@@ -117,15 +117,15 @@ notes:
   - Resource Graph does not show the VM agent, so C(eligibility) does not judge it (C(not_judged) says so).
     M(winfleet.hotpatch.machine_info) asks Compute itself.
   - Texts from Azure, such as tags, are never evaluated as templates.
-  - Since ansible-core 2.19, C(ansible-inventory --list) writes every text of an inventory plugin that is not marked as a
-    template as C({"__ansible_unsafe":) I(text)C(}), and reads it back as the text; so it does with the hosts of
-    C(azure.azcollection.azure_rm), of this plugin and of any other that trusts nothing (seen with ansible-core 2.21). A
-    program that reads the list itself has to take the text out.
-  - AWX does so itself where it looks into variables while it imports an inventory, so that with ansible-core 2.19 and
-    newer in its execution environment the source's enabled variable is C(powerstate.__ansible_unsafe) (value C(running))
-    in place of C(powerstate), and an instance ID variable C(id.__ansible_unsafe). This is read from AWX's source
-    (C(inventory_import.py), which follows dots into dictionaries), and was not tried on an AWX. AWX 24 was reported to
-    fail the import of other plugins' such variables (community.general issue 8212, servicenow.itsm issue 349).
+  - Since ansible-core 2.19, C(ansible-inventory --list) writes every text of a plugin that is not marked as a
+    template as a dictionary whose only key is C(__ansible_unsafe), and reads it back as the text. So it does with the
+    hosts of C(azure.azcollection.azure_rm), of this plugin and of any other that trusts nothing (seen with ansible-core
+    2.21). A program that reads the list itself has to take the text out.
+  - AWX follows dots where it looks into variables while it imports an inventory, so that with ansible-core 2.19 and
+    newer in its execution environment a source's enabled variable is C(powerstate.__ansible_unsafe) (value
+    C(running)) in place of C(powerstate), and an instance ID variable C(id.__ansible_unsafe). This is read from AWX's
+    source (C(inventory_import.py), of 2020), and was not tried on an AWX. AWX 24 was reported to fail the import of
+    other plugins' such variables (community.general issue 8212, servicenow.itsm issue 349).
 seealso:
   - module: winfleet.hotpatch.machine_info
   - plugin: azure.azcollection.azure_rm

@@ -5,8 +5,8 @@
 
 Note that this plugin util is private to the collection.
 
-The Azure libraries are imported, guarded, as soon as an action is loaded: the parent process imports them once and its forked workers
-inherit them, where an import inside ``run`` would cost a third of a second of CPU for each task.
+The Azure libraries are imported, guarded, as soon as an action is loaded: the parent process imports them once and its
+forked workers inherit them, where an import inside ``run`` would cost a third of a second of CPU for each task.
 """
 
 from __future__ import annotations
