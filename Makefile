@@ -5,7 +5,7 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearsal rehearsal-stop test lint unit foreign-az foreign-read benchmark benchmark-guests docs clean
+.PHONY: help rehearsal rehearsal-stop test lint unit foreign-az foreign-read benchmark benchmark-guests benchmark-inventory docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,11 +28,14 @@ unit: ## only the unit tests
 foreign-read: ## let azure.azcollection and every azure-mgmt-compute from 33 read the fleet (installs them under .build/)
 	@$(PYTHON) tools/foreign_read.py
 
-benchmark: ## 1,000 machines against the offline optimum; PEERS=1: az and azure.azcollection beside it
+benchmark: ## 1,000 machines against the offline optimum, inventory of 10,000; PEERS=1: az and azure.azcollection beside it
 	@$(PYTHON) tools/benchmark.py
 
 benchmark-guests: ## 200 guests read by guest_info against a bare pywinrm loop of the same requests
 	@$(PYTHON) benchmarks/guests.py
+
+benchmark-inventory: ## inventory and status of 10,000 machines against a bare loop; PEERS=1 as above
+	@$(PYTHON) tools/benchmark.py inventory
 
 foreign-az: ## let the az CLI judge the embedded Azure (installs azure-cli under .build/)
 	@$(PYTHON) tools/foreign_az.py

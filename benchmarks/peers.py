@@ -109,10 +109,17 @@ def _azcollection_play(bin_folder: Path, running: emulator_process.Emulator, sha
 
 def _az(bin_folder: Path, running: emulator_process.Emulator, share: list[str]) -> process.Cost:
     """Log in, which is not measured, then run the shell loop."""
-    endpoints = running.endpoints
+    environ = az_environment(bin_folder, running.endpoints, FOLDER / "run" / "az")
+    return process.run(
+        ["bash", str(HERE / "az_loop.sh"), "rg-benchmark", *share], environ, FOLDER / "run", FOLDER / "run" / "az.log"
+    )
+
+
+def az_environment(bin_folder: Path, endpoints: Mapping[str, Any], config: Path) -> dict[str, str]:
+    """Log az in to an embedded Azure, and return the environment in which it is; SetupError when that fails."""
     environ = process_environment(
         bin_folder,
-        AZURE_CONFIG_DIR=str(FOLDER / "run" / "az"),
+        AZURE_CONFIG_DIR=str(config),
         AZURE_CORE_INSTANCE_DISCOVERY="false",
         AZURE_CORE_COLLECT_TELEMETRY="false",
         AZURE_CORE_ONLY_SHOW_ERRORS="true",
@@ -127,9 +134,7 @@ def _az(bin_folder: Path, running: emulator_process.Emulator, share: list[str]) 
         done = subprocess.run([str(bin_folder / "az"), *arguments], env=environ, capture_output=True, text=True)
         if done.returncode:
             raise SetupError(f"az {arguments[0]} failed: {done.stderr.strip()}")
-    return process.run(
-        ["bash", str(HERE / "az_loop.sh"), "rg-benchmark", *share], environ, FOLDER / "run", FOLDER / "run" / "az.log"
-    )
+    return environ
 
 
 def table(peers: list[Peer]) -> str:

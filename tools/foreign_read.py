@@ -20,7 +20,7 @@ from typing import Any
 import azcollection
 import emulator_process
 import foreign_clients
-from environments import BUILD, REHEARSAL, ROOT, Environment, SetupError, ensure, process_environment
+from environments import BUILD, COLLECTIONS, REHEARSAL, ROOT, Environment, SetupError, ensure, process_environment
 
 FLEET = ROOT / "emulator" / "fleets" / "sixty.yml"
 FOREIGN = ROOT / "tools" / "foreign"
@@ -233,6 +233,39 @@ class Judge(foreign_clients.Checks):
                 if str(plain(seen.get(key))).lower() != value
             ]
         self.check("with their place and power", bool(hosts) and not wrong, "\n".join(wrong))
+        self._both_inventories(bin_folder, environ, source, set(hosts))
+
+    def _both_inventories(
+        self, bin_folder: Path, environ: Mapping[str, str], theirs: Path, of_theirs: set[str]
+    ) -> None:
+        """Ours and azure_rm's of the same fleet in one run, as somebody has them who comes from the latter."""
+        ours = RUN_DIR / "fleet.hotpatch.yml"
+        ours.write_text(
+            json.dumps({"plugin": "winfleet.hotpatch.machines", "subscriptions": [self.subscription],
+                        "plain_host_names": True}),
+            encoding="utf-8",
+        )  # fmt: skip
+        both = f"{environ['ANSIBLE_COLLECTIONS_PATH']}{os.pathsep}{COLLECTIONS}"
+        command = [str(bin_folder / "ansible-inventory"), "-i", str(theirs), "-i", str(ours), "--list"]
+        code, output, errors = foreign_clients.run(
+            command, {**environ, "ANSIBLE_COLLECTIONS_PATH": both}, self.running, STEP_SECONDS, 300, RUN_DIR
+        )
+        hosts = json.loads(output)["_meta"]["hostvars"] if code == 0 else {}
+        wrong = [f"{name} is missing" for name in self.fleet.keys() - hosts.keys()]
+        wrong += [f"{name} is too many" for name in hosts.keys() - self.fleet.keys()]
+        self.check(f"beside ours the {len(self.fleet)} are one host each", not wrong, "\n".join(wrong) or errors)
+        wrong = []
+        for name in hosts.keys() & self.fleet.keys():
+            seen = {key: plain(value) for key, value in hosts[name].items()}
+            stopped = self.fleet[name].get("power", "running") in ("stopped", "deallocated")
+            if stopped is not (seen.get("availability") == "stopped"):
+                wrong.append(f"{name}: availability is {seen.get('availability')!r}")
+            if str(seen.get("id")).lower() != str(seen.get("hotpatch_resource_id")).lower():
+                wrong.append(f"{name}: {seen.get('id')} is not {seen.get('hotpatch_resource_id')}")
+            # Only azure_rm's hosts have this one.
+            if (name in of_theirs) is not ("network_interface" in seen):
+                wrong.append(f"{name}: azure_rm's variables")
+        self.check("with what both know, stopped ones marked", bool(hosts) and not wrong, "\n".join(wrong))
 
 
 def main() -> int:

@@ -11,7 +11,11 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import status
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.argspec import fleet_status_spec
-from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.fleet_action import FleetAction, display
+from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.fleet_action import (
+    GRAPH_LIBRARIES,
+    FleetAction,
+    display,
+)
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.guest_reader import read_guests
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import plain
 
@@ -23,6 +27,7 @@ class ActionModule(FleetAction):
 
     SPEC = staticmethod(fleet_status_spec)
     RUN = staticmethod(status.run)
+    LIBRARIES = GRAPH_LIBRARIES
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         args = self._task.args = plain(self._task.args)

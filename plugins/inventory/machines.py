@@ -117,6 +117,15 @@ notes:
   - Resource Graph does not show the VM agent, so C(eligibility) does not judge it (C(not_judged) says so).
     M(winfleet.hotpatch.machine_info) asks Compute itself.
   - Texts from Azure, such as tags, are never evaluated as templates.
+  - Since ansible-core 2.19, C(ansible-inventory --list) writes every text of a plugin that is not marked as a
+    template as a dictionary whose only key is C(__ansible_unsafe), and reads it back as the text. So it does with the
+    hosts of C(azure.azcollection.azure_rm), of this plugin and of any other that trusts nothing (seen with ansible-core
+    2.21). A program that reads the list itself has to take the text out.
+  - AWX follows dots where it looks into variables while it imports an inventory, so that with ansible-core 2.19 and
+    newer in its execution environment a source's enabled variable is C(powerstate.__ansible_unsafe) (value
+    C(running)) in place of C(powerstate), and an instance ID variable C(id.__ansible_unsafe). This is read from AWX's
+    source (C(inventory_import.py), of 2020), and was not tried on an AWX. AWX 24 was reported to fail the import of
+    other plugins' such variables (community.general issue 8212, servicenow.itsm issue 349).
 seealso:
   - module: winfleet.hotpatch.machine_info
   - plugin: azure.azcollection.azure_rm
@@ -183,6 +192,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.host_name
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.host_variables import with_aliases
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.domain.resource_id import ResourceId
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import inventory_source
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.collector import collector_paused
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.inventory_source import Hosts, Variables
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.task import secret_values
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import plain
@@ -209,7 +219,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         params = {name: self._option(name) for name in (*OPTIONS, *OWN)}
         environ = dict(os.environ)
         try:
-            hosts = self._hosts(params, environ, path, cache)
+            with collector_paused():
+                hosts = self._hosts(params, environ, path, cache)
         except (InputError, ClockError) as error:
             raise AnsibleParserError(self._scrubbed(f"{path}: {error}", params, environ)) from None
         except AzureFailure as failure:
@@ -218,7 +229,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise AnsibleParserError(f"{path}: {hosts.unmet}")
         for warning in (*hosts.warnings, *([hosts.unmet] if hosts.unmet else ())):
             self.display.warning(f"{path}: {warning}")
-        self._populate(hosts)
+        with collector_paused():
+            self._populate(hosts)
 
     def _option(self, name: str) -> Any:
         """An option as plain data; in the configuration a value may be a template, such as a lookup of a secret."""

@@ -5,8 +5,8 @@
 
 Note that this plugin util is private to the collection.
 
-The Azure libraries are imported at the top, guarded: the parent process imports them once and its forked workers
-inherit them, where an import inside ``run`` would cost a third of a second of CPU for each task.
+The Azure libraries are imported, guarded, as soon as an action is loaded: the parent process imports them once and its
+forked workers inherit them, where an import inside ``run`` would cost a third of a second of CPU for each task.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -29,21 +30,22 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.guard impo
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.task import Run, perform, secret_values
 from ansible_collections.winfleet.hotpatch.plugins.plugin_utils.rollout_action import plain
 
-LIBRARIES = ("aiohttp", "azure.identity.aio", "azure.mgmt.compute.aio")
+GRAPH_LIBRARIES = ("aiohttp", "azure.identity.aio")
+"""What asking Resource Graph takes."""
+LIBRARIES = (*GRAPH_LIBRARIES, "azure.mgmt.compute.aio")
 
 
-def _azure_imports() -> bool:
+@lru_cache
+def has_libraries(libraries: tuple[str, ...]) -> bool:
     """Import the Azure libraries, and say whether they are all there and in order."""
     try:
-        for library in LIBRARIES:
+        for library in libraries:
             importlib.import_module(library)
     except Exception:
         # Whatever a broken library raises would end the whole run here; the module will tell.
         return False
     return True
 
-
-HAS_AZURE = _azure_imports()
 
 display = Display()
 
@@ -56,6 +58,11 @@ class FleetAction(ActionBase):  # type: ignore[misc]
     _supports_async = False
     SPEC: Callable[[], ArgumentSpec]
     RUN: Run
+    LIBRARIES: tuple[str, ...] = LIBRARIES
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        has_libraries(cls.LIBRARIES)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the task here when the target is this host, otherwise as a module on the target."""
@@ -72,7 +79,7 @@ class FleetAction(ActionBase):  # type: ignore[misc]
             )
         # The process that forked this worker is ansible-playbook itself.
         controller = str(Process.of(os.getppid()))
-        if self._is_here() and HAS_AZURE and not needs_own_process(self._environ()):
+        if self._is_here() and has_libraries(self.LIBRARIES) and not needs_own_process(self._environ()):
             result.update(self._in_process(controller))
         else:
             result.update(self._as_module(task_vars, controller))

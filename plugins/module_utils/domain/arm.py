@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from .facts import Fact
+from .facts import Fact, shared_fact
 from .timestamps import parse_timestamp
 
 
 def section(body: Any, *path: str) -> Mapping[str, Any]:
     """Return the object at that path, empty when any step is missing or no object."""
     for name in path:
-        body = body.get(name) if isinstance(body, Mapping) else None
-    return body if isinstance(body, Mapping) else {}
+        body = body.get(name) if isinstance(body, (dict, Mapping)) else None
+    return body if isinstance(body, (dict, Mapping)) else {}
 
 
 def text(body: Mapping[str, Any], name: str) -> str | None:
@@ -51,9 +51,9 @@ def moment(body: Mapping[str, Any], *names: str) -> datetime | None:
 
 def text_fact(body: Mapping[str, Any], name: str) -> Fact[str]:
     """Return the string as a fact; absent when the object was read and does not hold it."""
-    return Fact.of_optional(text(body, name))
+    return shared_fact(text(body, name))
 
 
 def flag_fact(body: Mapping[str, Any], name: str) -> Fact[bool]:
     """Return the boolean as a fact; absent when the object was read and does not hold it."""
-    return Fact.of_optional(flag(body, name))
+    return shared_fact(flag(body, name))

@@ -123,7 +123,7 @@ def _against_image(machine: Machine, skus: Collection[str]) -> list[Reason]:
     supported = (
         (image.publisher or "").lower() == "microsoftwindowsserver"
         and (image.offer or "").lower() == "windowsserver"
-        and image.sku.lower() in {sku.lower() for sku in skus}
+        and (image.sku.lower() in skus or image.sku.lower() in {sku.lower() for sku in skus})
     )
     if supported:
         return []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, Literal, TypeVar
 
 from .plain import to_plain
@@ -86,3 +87,9 @@ class Fact(Generic[T]):
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"state", "value", "why"}`` as plain JSON; ``value`` is null unless the state is ``value``."""
         return {"state": self.state, "value": to_plain(self.value), "why": self.why}
+
+
+@lru_cache(maxsize=4096, typed=True)
+def shared_fact(value: T | None) -> Fact[T]:
+    """Return :meth:`Fact.of_optional` of a text, number or truth value that many machines share; it is made once."""
+    return Fact.of_optional(value)

@@ -10,13 +10,14 @@ query language", 2021-03: extended properties), those of Arc-enabled servers Mic
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from .addresses import NOT_ASKED, Addresses, addresses_of_arc, interfaces_of
 from .api_error import real_error
 from .arm import flag, moment, section, text
+from .changed import changed
 from .eligibility import Eligibility, eligibility
 from .facts import Fact
 from .graph import GraphInstallation
@@ -92,7 +93,7 @@ def graph_machine(row: Mapping[str, Any]) -> GraphMachine:
     machine = machine_from_arm(_arm_body(row, is_arc))
     arc_addresses = addresses_of_arc(row.get("interfaces")) if is_arc else NOT_ASKED
     return GraphMachine(
-        machine=replace(machine, agent_status=_NO_AGENT, instance_view_read=False),
+        machine=changed(machine, agent_status=_NO_AGENT, instance_view_read=False),
         size=text(row, "size"),
         security_type=text(row, "securityType"),
         interfaces=() if is_arc else interfaces_of(row.get("interfaces")),

@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from .arm import count, flag_fact, section, text, text_fact
-from .facts import Fact
+from .facts import Fact, shared_fact
 from .patch_status import AssessmentSummary, InstallationSummary, assessment_summary, installation_summary
 from .plain import fields_to_plain, from_plain
 from .products import Product, product_of_build, product_of_sku
@@ -229,7 +230,7 @@ def _power_state(view: Mapping[str, Any]) -> Fact[str]:
     for code in _codes(view.get("statuses")):
         group, dummy, state = code.partition("/")
         if group.lower() == "powerstate" and state:
-            return Fact.of(state.lower())
+            return shared_fact(state.lower())
     return Fact.unreadable("the instance view holds no power state")
 
 
@@ -245,31 +246,28 @@ def _agent_status(view: Mapping[str, Any]) -> Fact[str]:
 
 def _os_type(properties: Mapping[str, Any]) -> Fact[str]:
     found = text(section(properties, "storageProfile", "osDisk"), "osType")
-    return Fact.of(found) if found else Fact.unreadable("the OS disk names no operating system")
+    return shared_fact(found) if found else Fact.unreadable("the OS disk names no operating system")
 
 
 def _image(properties: Mapping[str, Any]) -> Fact[Image]:
     reference = section(properties, "storageProfile", "imageReference")
     if not reference:
         return Fact.absent("the machine has no image reference: it was made from a disk, or restored elsewhere")
-    return Fact.of(
-        Image(
-            publisher=text(reference, "publisher"),
-            offer=text(reference, "offer"),
-            sku=text(reference, "sku"),
-            version=text(reference, "version"),
-            exact_version=text(reference, "exactVersion"),
-            id=text(reference, "id")
-            or text(reference, "sharedGalleryImageId")
-            or text(reference, "communityGalleryImageId"),
-        )
-    )
+    names = ("publisher", "offer", "sku", "version", "exactVersion")
+    gallery = (text(reference, name) for name in ("id", "sharedGalleryImageId", "communityGalleryImageId"))
+    return _shared_image(*(text(reference, name) for name in names), next((item for item in gallery if item), None))
+
+
+@lru_cache(maxsize=1024)
+def _shared_image(*fields: str | None) -> Fact[Image]:
+    """A fleet's machines are made from a few images, and each of them is kept once."""
+    return Fact.of(Image(*fields))
 
 
 def _reported(view: Mapping[str, Any], name: str, view_read: bool) -> Fact[str]:
     found = text(view, name)
     if found:
-        return Fact.of(found)
+        return shared_fact(found)
     # Every guest has a name and a version: that the agent has not told them yet is not "no".
     return Fact.unreadable(f"the VM agent has not reported {name}" if view_read else VIEW_NOT_READ)
 

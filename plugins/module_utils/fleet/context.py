@@ -67,9 +67,7 @@ async def connect(params: Params, environ: Environ, clock: Clock) -> AsyncIterat
     async with open_session(params, environ, clock) as session:
         versions = {"": str(params["api_version"])} if params.get("api_version") else {}
         graph = ResourceGraph(session)
-        yield Connection(
-            VirtualMachines(session, versions), session.warnings, graph, ResourceGroups(session), graph
-        )
+        yield Connection(VirtualMachines(session, versions), session.warnings, graph, ResourceGroups(session), graph)
 
 
 def clock_for(params: Params, environ: Environ) -> Clock:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from ..azure import fleet_queries as queries
 from ..azure.resource_graph import batches
 from ..clock import Clock
 from ..domain.addresses import Network
+from ..domain.changed import changed
 from ..domain.errors import InputError
 from ..domain.fleet_scope import Scope
 from ..domain.graph import GraphInstallation, graph_installation
@@ -177,14 +178,14 @@ async def _all(wanted: Sequence[Awaitable[None]]) -> None:
 
 def _whole(found: GraphMachine, reader: _Reader, parts: Collection[str]) -> GraphMachine:
     installation = reader.installations.get(found.key)
-    machine = replace(
+    machine = changed(
         found.machine,
         assessment=reader.assessments.get(found.key),
         installation=installation.summary if installation else None,
     )
     is_arc = machine.id.kind == "arc_machine"
     with_addresses = "addresses" in parts and not is_arc
-    return replace(
+    return changed(
         found,
         machine=machine,
         addresses=reader.network.of(found.interfaces) if with_addresses else found.addresses,

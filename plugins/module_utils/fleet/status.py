@@ -9,7 +9,7 @@ as plain JSON; without them nothing is ever on track, only unknown.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -35,20 +35,22 @@ from ..domain.timestamps import to_iso
 from ..domain.track import track
 from . import info_scope, status_table
 from .calendar import load_calendar
+from .collector import collector_paused
 from .context import Connect, connect, default_subscription, drive, state_folder
 from .guard import Guard
 from .lock import LockHeld
 from .machine_inventory import FleetReading
 from .progress import Progress
-from .results import Entry, fit
+from .results import Entry, fit, size_of
 from .rollout_releases import Releases
 from .rollout_state import StateError
 from .status_memory import StatusMemory, load_memory, own_activities, save_memory
 
 PARTS = ("assessments", "installations")
 NO_RING = "none"
-MOST_RETURNED = 1000
-"""Entries of machines that need a person: AWX cuts a result at 700 kB, and an entry is about 600 bytes."""
+MOST_BYTES = 400_000
+"""Of the entries of machines that need a person: AWX cuts a result at 700 kB, and Ansible copies every value of one a
+dozen times. An entry has 0.4 to 1.1 kB."""
 
 
 @dataclass(frozen=True)
@@ -184,10 +186,12 @@ def run(
             duration=round(clock.monotonic() - begun, 3),
         )
         result["table"] = status_table.lines(result)
-        result["machines"] = _shown(entries, str(params["details"]))
+        shown, result["left_out"] = _shown(entries, str(params["details"]))
+        result["machines"] = shown
         return {**result, "warnings": warnings} if warnings else result
 
-    result = drive(main, guard)
+    with collector_paused():
+        result = drive(main, guard)
     return result if check_mode else _remembered(result, folder, memory, clock)
 
 
@@ -251,17 +255,27 @@ def summarize(entries: Sequence[Entry], fail_on: frozenset[str], missing: Sequen
     }
 
 
-def _shown(entries: Sequence[Entry], details: str) -> list[Entry]:
-    """The entries that are returned: all, those of machines that need a person, or none."""
+def _shown(entries: Sequence[Entry], details: str) -> tuple[list[Entry], int]:
+    """The entries that are returned: all, those of machines that need a person, or none; how many found no room."""
     if details == "none":
-        return []
+        return [], 0
     if details == "all":
-        return [fit(entry) for entry in entries]
+        return [fit(entry) for entry in entries], 0
     order = list(NEXT_STEPS)
     needy = [entry for entry in entries if entry["needs"]]
     # The sort is stable: machines of the same need stay in the order named.
     needy.sort(key=lambda entry: order.index(entry["needs"][0]["code"]))
-    return [fit(entry) for entry in needy[:MOST_RETURNED]]
+    kept = list(_up_to(MOST_BYTES, (fit(entry) for entry in needy)))
+    return kept, len(needy) - len(kept)
+
+
+def _up_to(most: int, entries: Iterable[Entry]) -> Iterator[Entry]:
+    """The first entries, as many as have so many bytes together."""
+    for entry in entries:
+        most -= size_of(entry)
+        if most < 0:
+            return
+        yield entry
 
 
 def _by(entries: Sequence[Entry], name: str) -> dict[str, dict[str, int]]:

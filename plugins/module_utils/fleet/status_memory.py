@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def _kinds(raw: Any) -> dict[str, dict[str, str]]:
     for kind in _KINDS:
         inside = raw.get(kind) if isinstance(raw, Mapping) else None
         kept = (
-            {str(name): since for name, since in inside.items() if _is_time(since)}
+            {str(name): since for name, since in inside.items() if isinstance(since, str) and _is_time(since)}
             if isinstance(inside, Mapping)
             else {}
         )
@@ -74,10 +75,11 @@ def _kinds(raw: Any) -> dict[str, dict[str, str]]:
     return found
 
 
-def _is_time(value: Any) -> bool:
+@lru_cache(maxsize=1024)
+def _is_time(value: str) -> bool:
     try:
         parse_timestamp(value)
-    except (ValueError, TypeError, AttributeError):
+    except ValueError:
         return False
     return True
 

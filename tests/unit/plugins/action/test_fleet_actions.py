@@ -77,7 +77,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         return {"changed": False, "msg": f"said {SECRET}", "machines": [{"reason": SECRET}]}
 
     monkeypatch.setattr(fleet_action, "perform", perform)
-    monkeypatch.setattr(fleet_action, "HAS_AZURE", True)
+    monkeypatch.setattr(fleet_action, "has_libraries", lambda libraries: True)
     return calls
 
 
@@ -151,7 +151,7 @@ def test_the_same_managed_identity_as_ours_needs_none(
 def test_elsewhere_the_module_does_the_work(
     seen: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, transport: str, become: Any, has_azure: bool
 ) -> None:
-    monkeypatch.setattr(fleet_action, "HAS_AZURE", has_azure)
+    monkeypatch.setattr(fleet_action, "has_libraries", lambda libraries: has_azure)
     made = action(transport=transport, become=become, environment=[{"A": "1"}])
     given: list[Any] = []
 
