@@ -9,12 +9,15 @@ forks, callbacks and strategies are missing, and whatever keyword this does not 
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import CodeType
 from typing import Any, cast
 from unittest.mock import MagicMock
 
+import jinja2
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.block import Block
@@ -46,12 +49,20 @@ class Failed(Exception):
     """A task failed whose errors are not ignored; the text is its message."""
 
 
-def prepare() -> None:
-    """Make Ansible's plugins known to this process, and keep its terminal quiet."""
+def _prepare() -> None:
+    """Make Ansible's plugins known to this process. Whoever imports the collection otherwise does so after this."""
     os.environ.setdefault("ANSIBLE_COLLECTIONS_PATH", COLLECTIONS)
-    if not getattr(prepare, "done", False):
-        plugin_loader.init_plugin_loader([COLLECTIONS])
-        prepare.done = True  # type: ignore[attr-defined]
+    plugin_loader.init_plugin_loader([COLLECTIONS])
+    # Half of a played rollout would be Python compiling the same few hundred templates again.
+    jinja2.Environment._compile = lambda self, source, filename: _compiled(source, filename)  # type: ignore
+
+
+@functools.cache
+def _compiled(source: str, filename: str) -> CodeType:
+    return compile(source, filename, "exec")
+
+
+_prepare()
 
 
 class InProcess:
@@ -61,13 +72,14 @@ class InProcess:
     """
 
     def __init__(self, inventory: Path, variables: Mapping[str, Any], before_task: BeforeTask | None = None) -> None:
-        prepare()
         self._loader = DataLoader()
         self._inventory = InventoryManager(loader=self._loader, sources=[str(inventory)])
         self._manager = VariableManager(loader=self._loader, inventory=self._inventory)
         self._manager._hostvars = HostVars(self._inventory, self._manager, self._loader)
         self._manager.extra_vars.update(variables)
-        self._defaults = self._read(ROLE / "defaults" / "main.yml")
+        defaults = self._read(ROLE / "defaults" / "main.yml")
+        # Templated once: no host of these fleets has a hotpatch_* variable that a default of the role reads.
+        self._defaults = Templar(loader=self._loader, variables={**defaults, **variables}).template(defaults)
         self._files: dict[str, list[Any]] = {}
         self._before_task = before_task or (lambda name, arguments: None)
         self.played: list[str] = []
