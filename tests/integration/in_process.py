@@ -206,7 +206,9 @@ class _Batch:
 
     def _run(self, name: str, arguments: Variables, templar: Templar, task: Mapping[str, Any]) -> Variables:
         block = Block(play=self._ansible_play)
-        real = Task.load({"name": str(task["name"]), name: {}}, block, None, None, self._play._manager, self._play._loader)
+        real = Task.load(
+            {"name": str(task["name"]), name: {}}, block, None, None, self._play._manager, self._play._loader
+        )
         real.args, real.check_mode, real.diff = arguments, False, False
         # The controller is this process itself: no worker is forked from it.
         connection = MagicMock(transport="local", become=None)

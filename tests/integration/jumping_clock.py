@@ -76,7 +76,9 @@ class JumpingClock(FollowedClock):
         request = urllib.request.Request(self._url, body, {"Content-Type": "application/json"}, method="PUT")
         with urllib.request.urlopen(request, timeout=10) as answer:
             told = json.loads(answer.read())
-        self._reading = _Reading(datetime.fromisoformat(told["now"]), float(told["rate"]), collection_clock.time.monotonic())
+        self._reading = _Reading(
+            datetime.fromisoformat(told["now"]), float(told["rate"]), collection_clock.time.monotonic()
+        )
 
 
 @contextmanager
