@@ -68,12 +68,22 @@ _prepare()
 class InProcess:
     """One rollout over an inventory file, with the variables that a user would give.
 
+    :param host_variables: what the inventory says of single hosts besides.
     :param before_task: told the module's name and arguments before each task of the collection.
     """
 
-    def __init__(self, inventory: Path, variables: Mapping[str, Any], before_task: BeforeTask | None = None) -> None:
+    def __init__(
+        self,
+        inventory: Path,
+        variables: Mapping[str, Any],
+        host_variables: Mapping[str, Mapping[str, Any]] | None = None,
+        before_task: BeforeTask | None = None,
+    ) -> None:
         self._loader = DataLoader()
         self._inventory = InventoryManager(loader=self._loader, sources=[str(inventory)])
+        for host, own in (host_variables or {}).items():
+            for name, value in own.items():
+                self._inventory.get_host(host).set_variable(name, value)
         self._manager = VariableManager(loader=self._loader, inventory=self._inventory)
         self._manager._hostvars = HostVars(self._inventory, self._manager, self._loader)
         self._manager.extra_vars.update(variables)
