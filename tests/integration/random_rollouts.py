@@ -165,7 +165,7 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
         faults.append({**fault, "match": {**fault["match"], **machine}})
     fleet = {
         "now": NOW,
-        "speed": 60,
+        "speed": 120,
         "seed": draw(st.integers(1, 99)),
         "switches": {
             "platform_patches_by_itself": rarely(draw, 3),
