@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import threading
@@ -15,8 +16,15 @@ from typing import Any
 from unittest import mock
 
 import emulator_process
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hotpatch_emulator import assertions
 from hotpatch_emulator.app import Options, running
 from hotpatch_emulator.world import World
+
+
+@functools.cache
+def _key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @contextmanager
@@ -44,6 +52,8 @@ def embedded(document: dict[str, Any], run_dir: Path) -> Iterator[tuple[World, e
             found["error"] = error
             started.set()
 
+    # A key of its own for every emulator would cost more than all that is sent to it.
+    assertions.new_key = _key
     thread = threading.Thread(target=asyncio.run, args=(live(),), daemon=True)
     thread.start()
     started.wait(60)

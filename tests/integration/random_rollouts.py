@@ -175,6 +175,7 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
             "reboot_setting_of": draw(st.sampled_from(["model", "call"])),
         },
         "faults": faults,
+        "principals": [{"name": "rollout", "roles": [{"role": "Virtual Machine Contributor"}]}],
         "defaults": {"patch_settings": {"patch_mode": "AutomaticByPlatform"}},
         "machines": fleet_machines,
     }

@@ -35,7 +35,7 @@ Scenario = dict[str, Any]
 PAIRS = {"westeurope": "northeurope", "northeurope": "westeurope", "eastus": "westus"}
 NEEDED = timedelta(minutes=40)
 NEARLY_SECONDS = 300
-COUNT = int(os.environ.get("HOTPATCH_ROLLOUTS", "100"))
+COUNT = int(os.environ.get("HOTPATCH_ROLLOUTS", "60"))
 SEED = os.environ.get("HOTPATCH_SEED", "")
 SHRINK = [Phase.shrink] if os.environ.get("HOTPATCH_SHRINK") else []
 
