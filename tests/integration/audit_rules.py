@@ -1,6 +1,6 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Judges by the audit log what a plan promises beyond order: spread, windows, blocked updates, budgets, honest verdicts.
+"""Judges by the audit log what a plan promises beyond order: spread, windows, blocked updates, budgets, true verdicts.
 
 Like audit_checker it knows nothing of the collection: what it needs of a fleet and a plan it is told in its own words.
 """
@@ -114,7 +114,7 @@ def pairs_broken(lines: Sequence[Line], places: Mapping[str, Place], pairs: Mapp
     return _apart(
         lines,
         places,
-        lambda one, other: other.location in (pairs.get(one.location),) or one.location in (pairs.get(other.location),),
+        lambda one, other: other.location == pairs.get(one.location) or one.location == pairs.get(other.location),
         "the other region of its pair",
     )
 

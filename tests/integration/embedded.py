@@ -17,6 +17,7 @@ from unittest import mock
 
 import emulator_process
 from cryptography.hazmat.primitives.asymmetric import rsa
+
 from hotpatch_emulator import assertions
 from hotpatch_emulator.app import Options, running
 from hotpatch_emulator.world import World

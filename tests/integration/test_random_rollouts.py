@@ -25,10 +25,11 @@ import jumping_clock
 import pytest
 from audit_rules import Hours, Place, Purse
 from embedded import embedded
-from hotpatch_emulator import regions
-from hotpatch_emulator.world import World
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from random_rollouts import KB_2022, scenarios
+
+from hotpatch_emulator import regions
+from hotpatch_emulator.world import World
 
 Line = dict[str, Any]
 Scenario = dict[str, Any]
@@ -135,9 +136,8 @@ class Played:
             if budget is not None and "hotpatch_rings" in self.variables:
                 found.append(Purse(f"ring {ring['name']}", inside, most(budget, len(inside))))
             if "wave_error_budget" in ring:
-                for wave in waves:
-                    if set(wave) <= inside:
-                        found.append(Purse("a wave", frozenset(wave), ring["wave_error_budget"]))
+                own_waves = [frozenset(wave) for wave in waves if set(wave) <= inside]
+                found += [Purse("a wave", wave, ring["wave_error_budget"]) for wave in own_waves]
         return found
 
 

@@ -20,6 +20,7 @@ import audit_rules as rules
 import emulator_process
 from ansible_runs import Rollout
 from audit_rules import Hours, Place, Purse
+
 from hotpatch_emulator import regions
 
 StartEmulator = Callable[..., emulator_process.Emulator]
@@ -89,7 +90,7 @@ def fleet() -> dict[str, Any]:
     throttled = {"status": 429, "body": "Too many requests", "headers": {"Retry-After": "30"}}
     return {
         "now": "2026-05-13T01:00:00Z",
-        "speed": 240,
+        "speed": 400,
         "seed": SEED,
         "switches": {"platform_not_before_hours": 72},
         "faults": [
