@@ -1,6 +1,6 @@
 # Copyright (c) 2026, winfleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lets hours of an embedded Azure pass in milliseconds: while a rollout does nothing but wait, its clock is set forward.
+"""Lets hours of an embedded Azure pass in milliseconds: while a rollout only waits, its clock is set forward.
 
 An emulated clock that only runs fast makes a slow machine a slow world: a request that takes a second too long comes
 half an hour late. Here time goes slowly while somebody works, and jumps to the next thing that is waited for once no

@@ -80,7 +80,7 @@ MACHINES = [
     group("last", "bad", 4, script=FAILED),
     group("last", "a", 76),
 ]
-LOST = ["canary-a-0003", "pilot-a-0005", "early-a-0010", "broad-set0001", "broad-web0007"]
+LOST = ["canary-a-0003", "pilot-a-0005", "early-a-0010", "broad-set-0001", "broad-web-0007"]
 
 
 def fleet() -> dict[str, Any]:
@@ -141,6 +141,7 @@ def test_three_hundred_machines_in_five_rings(
     print(f"{spent.ru_utime + spent.ru_stime:.0f} s of CPU")
     assert code != 0 and "Traceback" not in output, output[-4000:]
     report, lines = rollout.report(), running.audit()
+    assert all(fault["hits"] for fault in running.control("/emulator/faults"))
     machines = running.control("/emulator/machines")
     names = {machine["name"]: machine["id"] for machine in machines}
     members = {ring["name"]: [names[name] for name in names if name.startswith(ring["name"])] for ring in RINGS}
