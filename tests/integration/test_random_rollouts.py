@@ -37,6 +37,8 @@ PAIRS = {"westeurope": "northeurope", "northeurope": "westeurope", "eastus": "we
 NEEDED = timedelta(minutes=40)
 NEARLY_SECONDS = 300
 COUNT = int(os.environ.get("HOTPATCH_ROLLOUTS", "60"))
+ENOUGH = 20
+"""Fewer rollouts need not hold something of everything."""
 SEED = os.environ.get("HOTPATCH_SEED", "")
 SHRINK = [Phase.shrink] if os.environ.get("HOTPATCH_SHRINK") else []
 
@@ -246,6 +248,8 @@ def test_random_rollouts() -> None:
     rollouts = profile(given(scenarios())(_random_rollout))
     (seed(int(SEED))(rollouts) if SEED else rollouts)()
     print(TOLD)
+    if COUNT < ENOUGH:
+        return
     # Drawn so that most of them do something: a generator that draws nothing but idle fleets would prove nothing.
     assert TOLD["installed"] >= TOLD["rollouts"], TOLD
     assert TOLD["ended badly"] and TOLD["stopped"] and TOLD["not started"], TOLD
