@@ -41,6 +41,9 @@ class _Azure:
         fault = self._world.faults.hit(request.method, request.path_qs, _machine_name(request.path))
         if fault is not None and fault.action.get("delay"):
             await asyncio.sleep(float(fault.action["delay"]))
+        if fault is not None:
+            # What was asked for is judged by the log also where nobody takes it; no JSON holds a secret.
+            seen.body = _json_of(request, body)
         if fault is not None and fault.action.get("reset_before"):
             self._log(request, seen, Reply(0), fault)
             return _drop(request)
@@ -126,6 +129,16 @@ class _Azure:
         if fault is not None:
             fields["fault"] = fault.id
         self._world.audit.write("request", seen.resource_id, **fields)
+
+
+def _json_of(request: web.Request, body: bytes) -> Any:
+    """The JSON of a request that changes something, None where it has none."""
+    if not body or request.content_type != "application/json":
+        return None
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
 
 
 def _plain_query(query: Mapping[str, str]) -> dict[str, str]:

@@ -21,6 +21,9 @@ def test_an_answer_is_replaced_and_nothing_done(azure: Running) -> None:
     spoilt = azure.install("ready25")
     assert (spoilt.status_code, spoilt.headers["Retry-After"]) == (503, "7")
     assert azure.audit("operation") == []
+    # What was asked for is in the log all the same.
+    (line,) = azure.audit("request", status=503)
+    assert line["body"]["rebootSetting"] == "Never"
     assert azure.install("ready22").status_code == 202
     assert azure.install("ready25").status_code == 202
 
