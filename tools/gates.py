@@ -194,6 +194,9 @@ CORE_DEPENDENT = (
 )
 
 KERBEROS_TESTS = "tests/integration/test_kerberos.py"
+# Whole rollouts by the hundred: a gate of their own, so that they run beside the other integration tests.
+JUDGED_TESTS = ("tests/integration/test_random_rollouts.py", "tests/integration/test_three_hundred.py")
+APART = tuple(f"--ignore={path}" for path in (KERBEROS_TESTS, *JUDGED_TESTS))
 TYPED_BESIDES = ("tools", "benchmarks", "tests/conformance", "tests/integration", "tests/browser")
 
 GATES = [
@@ -213,7 +216,8 @@ GATES = [
     Gate("sanity-2.16", "test", sanity_gate(floor=True), 95, "sanity"),
     Gate("browser", "test", browser_gate, 70),
     Gate("conformance", "test", pytests("conformance", "tests/conformance"), 30),
-    Gate("integration", "test", pytests("integration", "tests/integration", f"--ignore={KERBEROS_TESTS}"), 600),
+    Gate("integration", "test", pytests("integration", "tests/integration", *APART), 700),
+    Gate("judged", "test", pytests("judged", *JUDGED_TESTS), 300),
     Gate("kerberos", "test", kerberos_gate, 120),
     Gate("integration-2.16", "test", pytests("integration-2.16", *CORE_DEPENDENT, floor=True), 400),
     Gate("molecule", "test", command("molecule", "molecule", "test", "--all", cwd=ROOT / "extensions"), 45),
