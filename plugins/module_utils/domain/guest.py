@@ -42,7 +42,8 @@ def _fact(subset: str, captured: bool = False) -> Any:
     What nobody has captured is inferred from documentation or from programs that parse it.
     """
     unread: Fact[Any] = Fact.unreadable(f"not asked: it takes the subset {subset}")
-    return field(default=unread, metadata={"subset": subset, "captured": captured})
+    settings = {"subset": subset, "captured": captured}
+    return field(default=unread, metadata=settings)  # pylint: disable=invalid-field-call  # every caller is the class
 
 
 @dataclass(frozen=True)

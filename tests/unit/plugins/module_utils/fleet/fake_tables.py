@@ -35,7 +35,8 @@ class FakeTables:
         self, kql: str, *, subscriptions: Sequence[str], management_groups: Sequence[str], operation: str
     ) -> AsyncIterator[list[dict[str, Any]]]:
         self.asked.append((kql, tuple(subscriptions), tuple(management_groups)))
-        table = next(name for name in self.rows if kql.startswith(name))
+        table = next((name for name in self.rows if kql.startswith(name)), "")
+        assert table, f"no table of this fake: {kql}"
         if table in self.failures:
             raise self.failures[table]
         rows = [dict(row) for row in self.rows[table]]

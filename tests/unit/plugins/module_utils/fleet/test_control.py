@@ -173,7 +173,7 @@ class TestWaiting:
 
     def test_a_pause_outlasts_it(self, clock: Timeline, guard: SwitchGuard, state: Path, lines: list[str]) -> None:
         (state / "control").write_text("pause")
-        clock.at[500.0] = lambda: (state / "control").unlink()
+        clock.at[500.0] = (state / "control").unlink
         result = self.wait(clock, guard, state, lines)
         assert result["word"] == "resume" and clock.passed >= 500
         assert [event["event"] for event in read_events(state)] == ["paused", "going_on"]
