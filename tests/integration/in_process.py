@@ -36,7 +36,7 @@ PLAYBOOK = ROOT / "playbooks" / "rollout.yml"
 COLLECTION = "winfleet.hotpatch."
 KEYWORDS = {"name", "when", "vars", "register", "run_once", "delegate_to", "ignore_errors"}
 PLAY_KEYWORDS = {"name", "hosts", "serial", "gather_facts", "vars", "tasks"}
-INCLUDES = ("ansible.builtin.include_tasks", "ansible.builtin.import_role")
+INCLUDES = ("ansible.builtin.import_tasks", "ansible.builtin.include_tasks", "ansible.builtin.import_role")
 Variables = dict[str, Any]
 BeforeTask = Callable[[str, Mapping[str, Any]], None]
 
@@ -190,10 +190,13 @@ class _Batch:
                 return
         if name in INCLUDES:
             given = task[name]
-            file = given if isinstance(given, str) else f"{given['tasks_from']}.yml"
+            file = templar.template(given) if isinstance(given, str) else f"{given['tasks_from']}.yml"
             self.tasks(self._play.tasks_of(file), own)
         elif name == "ansible.builtin.meta":
-            raise EndPlay(task[name])
+            if task[name] == "end_play":
+                raise EndPlay(task[name])
+            if task[name] != "noop":
+                raise NotImplementedError(f"meta: {task[name]}")
         elif name == "ansible.builtin.assert":
             if not templar.evaluate_conditional(task[name]["that"]):
                 raise Failed(templar.template(task[name]["fail_msg"]))
