@@ -38,15 +38,16 @@ def embedded(document: dict[str, Any], run_dir: Path) -> Iterator[tuple[World, e
     run_dir.mkdir(parents=True)
     fleet = run_dir / "fleet.json"
     fleet.write_text(json.dumps(document), encoding="utf-8")
-    started, found = threading.Event(), {}
+    started = threading.Event()
+    found: dict[str, Any] = {}
 
     async def live() -> None:
         ended = asyncio.Event()
         try:
             async with running(Options(fleet=fleet, run_dir=run_dir)) as emulator:
+                loop = asyncio.get_running_loop()
                 found.update(world=emulator.world, endpoints=emulator.endpoints)
                 found.update(end=lambda: loop.call_soon_threadsafe(ended.set))
-                loop = asyncio.get_running_loop()
                 started.set()
                 await ended.wait()
         except Exception as error:

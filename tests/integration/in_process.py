@@ -144,6 +144,13 @@ def batches(hosts: Sequence[str], sizes: Sequence[int]) -> Iterator[list[str]]:
         start, number = start + size, number + 1
 
 
+def _meta(what: str) -> None:
+    if what == "end_play":
+        raise EndPlay(what)
+    if what != "noop":
+        raise NotImplementedError(f"meta: {what}")
+
+
 class _Batch:
     """The tasks of a play over one batch of hosts; every task is played once, for the batch's first host."""
 
@@ -193,10 +200,7 @@ class _Batch:
             file = templar.template(given) if isinstance(given, str) else f"{given['tasks_from']}.yml"
             self.tasks(self._play.tasks_of(file), own)
         elif name == "ansible.builtin.meta":
-            if task[name] == "end_play":
-                raise EndPlay(task[name])
-            if task[name] != "noop":
-                raise NotImplementedError(f"meta: {task[name]}")
+            _meta(task[name])
         elif name == "ansible.builtin.assert":
             if not templar.evaluate_conditional(task[name]["that"]):
                 raise Failed(templar.template(task[name]["fail_msg"]))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +19,13 @@ from datetime import datetime
 from typing import Any
 
 import aiohttp
-import in_process  # noqa: F401 - Ansible's loader has to know the collection before anything of it is imported
+import in_process
 
 from ansible_collections.winfleet.hotpatch.plugins.module_utils import clock as collection_clock
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.clock import FollowedClock, _Reading
 
+# Ansible's loader has to know the collection before anything of it is imported, which in_process sees to.
+COLLECTION = in_process.COLLECTION
 QUIET_SECONDS = 0.002
 """Real seconds in which nobody asks for anything before time jumps; looked at twice."""
 
@@ -78,7 +81,7 @@ class JumpingClock(FollowedClock):
         with urllib.request.urlopen(request, timeout=10) as answer:
             told = json.loads(answer.read())
         self._reading = _Reading(
-            datetime.fromisoformat(told["now"]), float(told["rate"]), collection_clock.time.monotonic()
+            datetime.fromisoformat(told["now"]), float(told["rate"]), time.monotonic()
         )
 
 
