@@ -60,7 +60,7 @@ def says(item: Mapping[str, Any]) -> dict[str, Any]:
     said = {
         "location": item["location"],
         "zone": item.get("zone"),
-        "tags": {**item["tags"], "ring": item["ring"]},
+        "tags": {**item["tags"], "hotpatch-ring": item["ring"]},
         "power": item.get("power", "running"),
         "patch_mode": settings["patch_mode"],
         "enable_automatic_updates": item.get("enable_automatic_updates", True),

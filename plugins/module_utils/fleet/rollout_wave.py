@@ -203,6 +203,10 @@ def _preflight_one(
     elif sent is not None and verdict is not None:
         reason = f"whether an installation was sent is not known, and it may not be sent now: {verdict.reason}"
         record.judge("unproven", verdict.reason_code, reason)
+    elif verdict is None and record.earlier:
+        # First of all: Azure's view is minutes late and may still show the earlier installation as running. Who joined
+        # that would find it ended, and send another.
+        _carry(record, record.earlier)
     elif verdict is None and _runs(machine):
         # Not sent by this rollout as far as its journal tells: the platform's, or ours from another control node.
         record.stage, record.selected_at = "selected", None
@@ -214,8 +218,6 @@ def _preflight_one(
             # It is current now; what was wrong with it then stays in sight.
             reason += f"; an earlier rollout left it {record.earlier['verdict']} ({record.earlier['reason']})"
         record.judge(verdict.name, verdict.reason_code, reason)
-    elif record.earlier:
-        _carry(record, record.earlier)
     elif not _held_by_load(wave, record, guest):
         # A run that died before it sent anything leaves "selected" behind; this run chooses anew.
         record.stage = "planned"

@@ -267,6 +267,17 @@ def test_an_earlier_failure_is_kept_unless_the_guest_is_current_by_now() -> None
         assert "disk full" in str(run.records[0].reason)
 
 
+def test_an_earlier_failure_that_azure_still_shows_as_running_is_neither_joined_nor_sent_again() -> None:
+    """The view is minutes late: whoever joined would find nothing running, and install a second time."""
+    stale = {"status": "InProgress", "installationActivityId": "x", "startTime": "2026-05-13T01:10:00Z"}
+    shown = keyed(machine("a", lastPatchInstallationSummary=stale))
+    earlier = {"verdict": "failed", "reason_code": "status_failed", "reason": "disk full", "install": installed("a")}
+    for before, expected in ((earlier, Preflight()), (None, Preflight(join=["a"]))):
+        run = wave("a")
+        run.records[0].earlier = before
+        assert rollout_wave.preflight(run, shown, {"a": guest("a")}) == expected
+
+
 def test_who_did_not_answer_the_plan_is_kept_apart_before_the_start() -> None:
     """Two of three answered the plan; the third turns out to be a controller of the same domain as the first."""
     run = wave("a", "b", "c")
