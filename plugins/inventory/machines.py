@@ -155,17 +155,16 @@ cache_plugin: ansible.builtin.jsonfile
 cache_connection: ~/.cache/ansible/inventory
 cache_timeout: 900
 
----
 # canary.hotpatch.yml: the running canaries of two subscriptions, reached by their public addresses
-plugin: winfleet.hotpatch.machines
-subscriptions:
-  - 00000000-0000-0000-0000-000000000001
-  - 00000000-0000-0000-0000-000000000002
-tags:
-  hotpatch-ring: canary
-power_states: [running]
-address_order: [public]
-gather: [addresses]
+# plugin: winfleet.hotpatch.machines
+# subscriptions:
+#   - 00000000-0000-0000-0000-000000000001
+#   - 00000000-0000-0000-0000-000000000002
+# tags:
+#   hotpatch-ring: canary
+# power_states: [running]
+# address_order: [public]
+# gather: [addresses]
 """
 
 import os
