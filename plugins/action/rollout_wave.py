@@ -20,6 +20,7 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import (
     rollout_wave,
 )
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.calendar import load_calendar
+from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.install import JOIN_ONLY
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_choose import Rules
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_journal import read_restarts
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.rollout_options import ROLLOUT_WAVE
@@ -111,6 +112,7 @@ class ActionModule(PhaseAction):
             "kb_numbers": choice.all_kbs,
             "kb_numbers_by_machine": choice.kbs,
             "restarting_ids": choice.restarting,
+            "join_only_ids": choice.join_only,
             "latest_starts": choice.latest_starts,
             "prove_hosts": choice.prove,
             "hook_hosts": choice.fresh,
@@ -269,4 +271,5 @@ def _kbs(option: str, raw: list[str]) -> list[str]:
 def _was_sent(record: Record, options: dict[str, Any]) -> bool:
     """Whether the machine's guest has to be asked for proof: not where its installation was certainly not sent."""
     entry = entries(options["installations"]).get(record.key) or {}
-    return record.stage == "selected" and entry.get("outcome") not in rollout_judge.NOT_SENT
+    unsent = entry.get("outcome") in rollout_judge.NOT_SENT and entry.get("reason_code") != JOIN_ONLY
+    return record.stage == "selected" and not unsent

@@ -94,6 +94,13 @@ options:
       - Times (ISO 8601 with an offset) by ARM ID, after which the installation of that machine is no longer started.
         Its entry then says V(not_started).
     type: dict
+  join_only:
+    description:
+      - ARM IDs of machines on which nothing is started. What runs on them, whoever started it, is followed to its end.
+        Where nothing runs any more, the entry says V(not_started) with the reason code V(join_only).
+    type: list
+    elements: str
+    default: []
   exclude_kbs_requiring_reboot:
     description:
       - Whether to leave out every patch that is not sure never to restart the machine.

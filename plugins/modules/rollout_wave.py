@@ -232,6 +232,11 @@ latest_starts:
     - The last moment at which each machine may be started, or restarted, by ARM ID; only those whose window closes.
   returned: with O(phase=select) and O(phase=restart)
   type: dict
+join_only_ids:
+  description: ARM IDs of the machines on which only what runs already is followed, and nothing is started.
+  returned: with O(phase=select)
+  type: list
+  elements: str
 restarting_ids:
   description: ARM IDs of the machines whose release is a baseline and that may be restarted after it.
   returned: with O(phase=select)

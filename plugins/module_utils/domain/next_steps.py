@@ -55,6 +55,7 @@ _BY_REASON: dict[str, str] = {
     "time_zone_unknown": "Name the machine's time zone in the inventory, or give its ring's window one.",
     "wave_not_judged": "Run the rollout again: what was sent is found, joined and proven, and nothing is sent twice.",
     "window_unknown": "Correct the window or time zone that the reason names, then run the rollout again.",
+    "join_only": "Run the rollout again: the installation that was in its way has ended.",
     "would_not_finish": "Give it a longer window or a shorter hotpatch_maximum_duration, then run the rollout again.",
     "window_exceeded": "Raise hotpatch_maximum_duration or find what slows the installation, then run with "
     "hotpatch_retry: true.",

@@ -76,6 +76,7 @@ INSTALLATION: Options = {
     "kb_numbers_to_exclude": {"type": "list", "elements": "str"},
     "kb_numbers_by_machine": {"type": "dict"},
     "latest_starts": {"type": "dict"},
+    "join_only": {"type": "list", "elements": "str", "default": []},
     "exclude_kbs_requiring_reboot": {"type": "bool", "default": True},
     "include_kbs_requiring_reboot_on": {"type": "list", "elements": "str", "default": []},
     "max_patch_publish_date": {"type": "str"},

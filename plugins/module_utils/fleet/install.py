@@ -33,6 +33,8 @@ from .pursuit import INSTALL, Check, Ending, View
 from .results import Entry
 
 DEFAULT_CLASSIFICATIONS = ("Critical", "Security")
+JOIN_ONLY = "join_only"
+"""Reason code of a machine on which nothing may be started, and nothing ran any more."""
 RESTARTED = frozenset({"Started", "Completed", "Failed"})
 """Values of ARM's rebootStatus that mean the machine did restart, or tried to."""
 
@@ -132,6 +134,7 @@ class Installer:
         self.diffs: dict[str, dict[str, str]] = {}
         self._common = selection
         self._own = dict(own or {})
+        self._join_only = {str(item).lower() for item in engine.params.get("join_only") or ()}
         self._given = given
         self._check_mode = check_mode
         self._unseen = len(engine.machines)
@@ -155,6 +158,8 @@ class Installer:
             ending, view = await pursuit.join(machine, INSTALL, view)
             if ending is not None:
                 return await self._ended(machine, entry, ending, {})
+            if machine.key in self._join_only:
+                raise NotAdmitted(JOIN_ONLY, "Nothing runs on it any more, and nothing may be started on it.")
         must_run(view)
         _must_be_windows(view.machine)
         assessment = self._given.fresh(machine, view, engine.clock.now())

@@ -51,8 +51,8 @@ class Choice:
     """What is installed.
 
     ``install`` are the hosts to send to, ``prove`` all hosts to be proven, ``fresh`` those that are started by this run
-    (by host); ``restarting`` are the ARM IDs of those that are restarted after it; ``kbs`` and ``latest_starts``
-    (ISO 8601, only where a window closes) are by ARM ID.
+    (by host); ``restarting`` are the ARM IDs of those that are restarted after it, ``join_only`` of those on which only
+    what runs already is followed; ``kbs`` and ``latest_starts`` (ISO 8601, only where a window closes) are by ARM ID.
     """
 
     install: list[str] = field(default_factory=list)
@@ -61,6 +61,7 @@ class Choice:
     kbs: dict[str, list[str]] = field(default_factory=dict)
     restarting: list[str] = field(default_factory=list)
     latest_starts: dict[str, str] = field(default_factory=dict)
+    join_only: list[str] = field(default_factory=list)
 
     @property
     def all_kbs(self) -> list[str]:
@@ -92,7 +93,22 @@ def select(
         if record.host not in going.done:
             choice.install.append(record.host)
             choice.kbs[record.id] = record.kbs
+            if record.host not in choice.fresh:
+                _rejoin(wave, record, windows, rules, choice)
     return choice
+
+
+def _rejoin(wave: WaveRun, record: Record, windows: Windows, rules: Rules, choice: Choice) -> None:
+    """Say what holds for a machine on which an installation seems to run, should nothing turn out to run after all.
+
+    What this rollout had sent is sent again then, if the hour and the KBs allow it still. Somebody else's that ended
+    meanwhile is none of this rollout's choices: neither hooks nor windows nor rings were asked for this machine.
+    """
+    last, code, dummy = _last_start(wave, record, windows, rules.needed)
+    if record.selected_at is None or code or any(kb in rules.blocked for kb in record.kbs):
+        choice.join_only.append(record.id)
+    elif last:
+        choice.latest_starts[record.id] = last
 
 
 def _start(
@@ -109,8 +125,9 @@ def _start(
     if not may.kbs:
         record.judge("not_started", may.reason_code, may.reason)
         return
-    latest = _latest_start(wave, record, windows, rules.needed)
-    if record.judged:
+    latest, code, reason = _last_start(wave, record, windows, rules.needed)
+    if code:
+        record.judge("not_started", code, reason)
         return
     if is_restarted(wave.rollout, record):
         rules = replace(rules, exclude_restarting=False)
@@ -124,25 +141,21 @@ def _start(
         choice.latest_starts[record.id] = latest
 
 
-def _latest_start(wave: WaveRun, record: Record, windows: Windows, needed: timedelta) -> str:
-    """The last moment at which it may be started, empty for any; a verdict where that has passed."""
+def _last_start(wave: WaveRun, record: Record, windows: Windows, needed: timedelta) -> tuple[str, str, str]:
+    """The last moment at which it may be started (empty: any), or the code and the reason why that has passed."""
     try:
         window = windows.of(record)
     except ZoneUnknown as error:
-        record.judge("not_started", "window_unknown", str(error))
-        return ""
+        return "", "window_unknown", str(error)
     if window is None:
-        return ""
+        return "", "", ""
     closes = window.closes_at(wave.now)
     if closes is None:
-        record.judge("not_started", "outside_window", "its window has closed since its wave began")
-        return ""
+        return "", "outside_window", "its window has closed since its wave began"
     if not window.fits(wave.now, needed):
         minutes = round(needed.total_seconds() / 60)
-        reason = f"its window closes at {to_iso(closes)}, and it may take {minutes} minutes"
-        record.judge("not_started", "would_not_finish", reason)
-        return ""
-    return to_iso(closes - needed)
+        return "", "would_not_finish", f"its window closes at {to_iso(closes)}, and it may take {minutes} minutes"
+    return to_iso(closes - needed), "", ""
 
 
 def _choose(

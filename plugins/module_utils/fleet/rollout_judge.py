@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from ..domain.guest import GuestFacts
+from ..domain.installation import Outcome
 from ..domain.load import Impact, impact_from_dict, take
 from ..domain.machine import Machine
 from ..domain.proof import Proof, prove
 from ..domain.restart import restarted_verdict
 from ..domain.timestamps import parse_timestamp, to_iso
 from ..domain.verdicts import Verdict, final_verdict
+from .install import JOIN_ONLY
 from .rollout_entries import azure_outcome, brief, reading_of
 from .rollout_plan import STILL_RUNNING
 from .rollout_restart import is_restarted, seen_anew
@@ -57,6 +59,9 @@ def judge(
 def _judge_one(wave: WaveRun, record: Record, trouble: str, machine: Machine | None, guest: GuestFacts | None) -> None:
     sent = wave.sent(record)
     outcome_name = str((record.install or {}).get("outcome") or "")
+    if outcome_name in NOT_SENT and (record.install or {}).get("reason_code") == JOIN_ONLY:
+        _judge_ended(wave, record, machine, guest)
+        return
     reason = str((record.install or {}).get("reason") or trouble or "the installation task gave no answer")
     if outcome_name in NOT_SENT or (record.install is None and sent is None):
         code = str((record.install or {}).get("reason_code") or "")
@@ -82,6 +87,20 @@ def _judge_one(wave: WaveRun, record: Record, trouble: str, machine: Machine | N
     if outcome.name == "unlisted" and verdict.reason_code == "guest_not_patched":
         # The run succeeded and nothing in it failed, so that a patch which is not there was kept out of it.
         verdict = Verdict("withheld", "not_installed", verdict.reason)
+    record.judge(verdict.name, verdict.reason_code, verdict.reason)
+
+
+def _judge_ended(wave: WaveRun, record: Record, machine: Machine | None, guest: GuestFacts | None) -> None:
+    """Somebody else's installation ended before it could be followed: the guest says what it left."""
+    reason = "an installation that was not this rollout's ran on it and ended; run the rollout again for this machine"
+    verdict = Verdict("not_started", JOIN_ONLY, reason)
+    if wave.proof == "guest" and guest is not None:
+        view = machine.installation if machine is not None else None
+        vm_id = machine.vm_id if machine is not None else None
+        proof = prove(guest, view.start_time if view is not None else None, release_of(record), vm_id)
+        record.evidence += [item for item in proof.evidence if item not in record.evidence]
+        found = final_verdict(Outcome("unlisted", JOIN_ONLY, reason), proof, guest, "other")
+        verdict = verdict if found.reason_code == "guest_not_patched" else found
     record.judge(verdict.name, verdict.reason_code, verdict.reason)
 
 

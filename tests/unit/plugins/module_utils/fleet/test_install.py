@@ -473,3 +473,13 @@ def test_progress_is_told(clock: Timeline, task: Task, lines: list[str]) -> None
     task("install", azure, assessments=given)
     assert lines[-1] == "install 4/4 done, 0 running, 0 failed"
     assert any(line.startswith("install 2/4 done, 2 running, 0 failed, about ") for line in lines)
+
+
+def test_on_a_machine_that_may_only_be_joined_nothing_is_started(clock: Timeline, task: Task) -> None:
+    azure = fleet(clock, 2)
+    first, second = azure.machines
+    result = task("install", azure, kb_numbers_to_include=[HOTPATCH], join_only=[first.upper()], max_failures="100%")
+    entries = {entry["id"].lower(): entry for entry in result["machines"]}
+    assert (entries[first]["outcome"], entries[first]["reason_code"]) == ("not_started", "join_only")
+    assert entries[second]["outcome"] == "claimed"
+    assert of(azure, "assess") == of(azure, "install") == ["vm2"]

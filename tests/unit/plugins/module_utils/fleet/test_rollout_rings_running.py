@@ -306,6 +306,27 @@ class TestWindows:
         entry = rollout_gate.enter(wave(plan, 1), timedelta(minutes=135), timedelta())
         assert (entry.at, entry.refused) == (NOW, ())
 
+    @pytest.mark.parametrize(
+        ("ours", "minutes", "blocked", "join_only", "latest"),
+        [
+            (True, 0, False, False, True),
+            (True, 50, False, True, False),
+            (True, 0, True, True, False),
+            (False, 0, False, True, False),
+        ],
+    )
+    def test_what_is_joined_is_only_sent_again_where_it_still_may_be(
+        self, ours: bool, minutes: int, blocked: bool, join_only: bool, latest: bool
+    ) -> None:
+        plan = rollout({}, {"window": {"start": "00:30", "end": "04:00", "time_zone": "UTC"}})
+        record = record_of(plan, "c")
+        record.stage, record.selected_at = "selected", to_iso(NOW) if ours else None
+        rules = Rules(needed=timedelta(minutes=135), blocked=dict.fromkeys(record.kbs, "by word") if blocked else {})
+        choice = rollout_choose.select(wave(plan, 2, minutes=minutes), Preflight(join=["c"]), {}, "", rules)
+        assert choice.install == ["c"] and choice.fresh == []
+        assert choice.join_only == ([rid("c")] if join_only else [])
+        assert list(choice.latest_starts) == ([rid("c")] if latest else [])
+
 
 class TestHold:
     @staticmethod

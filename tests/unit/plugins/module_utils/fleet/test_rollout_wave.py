@@ -278,6 +278,28 @@ def test_an_earlier_failure_that_azure_still_shows_as_running_is_neither_joined_
         assert rollout_wave.preflight(run, shown, {"a": guest("a")}) == expected
 
 
+@pytest.mark.parametrize(
+    ("reading", "expected"),
+    [
+        (AFTER, ("patched_by_platform", "not_our_installation")),
+        (guest("a"), ("not_started", "join_only")),
+        (SILENT, ("unreachable", "guest_silent")),
+        (RESTARTED, ("restarted_unexpectedly", "booted_after_start")),
+    ],
+)
+def test_somebody_elses_that_ended_before_it_was_followed_is_judged_by_the_guest(
+    reading: GuestFacts, expected: tuple[str, str]
+) -> None:
+    running = {"status": "InProgress", "installationActivityId": "x", "startTime": "2026-05-13T01:10:00Z"}
+    shown = keyed(machine("a", lastPatchInstallationSummary=running))
+    run = wave("a")
+    going = rollout_wave.preflight(run, shown, {"a": guest("a")})
+    assert rollout_choose.select(run, going, {}, "", Rules()).join_only == [rid("a")]
+    told = {"outcome": "not_started", "reason_code": "join_only", "reason": "Nothing runs on it any more."}
+    rollout_judge.judge(run, {rid("a").lower(): told}, "", shown, {"a": reading})
+    assert verdicts(run)["a"] == expected
+
+
 def test_who_did_not_answer_the_plan_is_kept_apart_before_the_start() -> None:
     """Two of three answered the plan; the third turns out to be a controller of the same domain as the first."""
     run = wave("a", "b", "c")
