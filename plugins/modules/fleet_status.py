@@ -104,7 +104,7 @@ options:
         C(ineligible) and C(stopped). An empty list never fails.
     type: list
     elements: str
-    default: [missing, installation_failed, drift, off_track, restart_pending, guest_unreachable]
+    default: [missing, installation_failed, drift, off_track, restart_pending, guest_unreachable, unknown]
   details:
     description:
       - Whose entries are returned, those of machines that need a person (a thousand of them at most, the most urgent

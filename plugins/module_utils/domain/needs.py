@@ -33,8 +33,9 @@ NEXT_STEPS: Mapping[str, str] = {
 }
 """Every code a need can have, most urgent first, with what to do about it."""
 
-FAIL_ON = ("missing", "installation_failed", "drift", "off_track", "restart_pending", "guest_unreachable")
-"""Codes that by default make the fleet's status a failure: what somebody should look at today."""
+FAIL_ON = ("missing", "installation_failed", "drift", "off_track", "restart_pending", "guest_unreachable", "unknown")
+"""Codes that by default make the fleet's status a failure: what somebody should look at today, and what could not be
+read, which is not known to be well."""
 
 PatchedBy = Literal["us", "platform", "somebody_else", "unknown"]
 _FAILED = ("failed", "completedwithwarnings")
@@ -98,6 +99,7 @@ def needs_of(
         *_of_restart(found, guest),
         *([Need("guest_unreachable", guest.why)] if guest is not None and not guest.reachable and running else []),
         *_of_track(where, fit, enrolled, guest, "enable_hotpatching" in drift),
+        *([Need("unknown", power.reason.text)] if power.state == "unknown" else []),
         *([Need("stopped", power.reason.text)] if power.state == "stopped" else []),
     ]
     order = list(NEXT_STEPS)

@@ -66,16 +66,19 @@ def run(
 
     async def main() -> dict[str, Any]:
         begun, read_at = clock.monotonic(), clock.now()
+        told: list[str] = []
         async with connect(params, environ, clock) as connection:
             if by_graph and scope is not None:
                 reading = await info_scope.read_by_graph(connection, scope, named, clock, params["gather"])
                 entries = info_scope.entries_of(reading, named, details, wanted, _short)
+                told += reading.warnings
                 campaign = begin(len(entries))
                 for entry in entries:
                     if entry["outcome"] == "failed":
                         campaign.finish(str(entry["id"]).lower(), True)
             else:
-                targets = named or await _listed(connection, subscription, params.get("resource_group"), scope, clock)
+                group = params.get("resource_group")
+                targets = named or await _listed(connection, subscription, group, scope, clock, told)
                 campaign = begin(len(targets))
                 entries = await _read_all(connection, campaign, targets, clock, details, wanted)
         result = _result(entries, campaign, str(params["max_failures"]))
@@ -87,18 +90,26 @@ def run(
         reconciled = info_scope.compare(awaited, entries)
         if awaited is not None:
             result["missing"] = list(reconciled.missing)
-        warnings = [*connection.warnings, *([reconciled.sentence] if reconciled.sentence else [])]
+        warnings = [*connection.warnings, *told, *([reconciled.sentence] if reconciled.sentence else [])]
         return {**result, "warnings": warnings} if warnings else result
 
     return drive(main, guard)
 
 
 async def _listed(
-    connection: Connection, subscription: str, resource_group: str | None, scope: Scope | None, clock: Clock
+    connection: Connection,
+    subscription: str,
+    resource_group: str | None,
+    scope: Scope | None,
+    clock: Clock,
+    told: list[str],
 ) -> list[ResourceId]:
-    """The machines of a resource group, subscription or scope: no list has instance views, each is read again."""
+    """The machines of a resource group, subscription or scope: no list has instance views, each is read again.
+
+    *told* is given a sentence for what is left out.
+    """
     if scope is not None:
-        return await info_scope.list_scope(connection, scope, clock)
+        return await info_scope.list_scope(connection, scope, clock, told)
     bodies = await connection.gateway.list(subscription, resource_group or "")
     return [ResourceId.parse(str(body.get("id")), "id") for body in bodies]
 

@@ -54,11 +54,18 @@ def tables_of(connection: Connection) -> FleetTables:
     return connection.tables
 
 
-async def list_scope(connection: Connection, scope: Scope, clock: Clock) -> list[ResourceId]:
-    """The virtual machines of a scope, for Compute to be asked about each."""
+async def list_scope(connection: Connection, scope: Scope, clock: Clock, told: list[str]) -> list[ResourceId]:
+    """The virtual machines of a scope, for Compute to be asked about each; *told* is given what is left out."""
     reading = await read_fleet(tables_of(connection), scope, clock, parts=())
     ids = [found.machine.id for found in reading.machines]
-    return [item for item in ids if item.kind == "virtual_machine"]
+    machines = [item for item in ids if item.kind == "virtual_machine"]
+    told += reading.warnings
+    if len(machines) < len(ids):
+        told.append(
+            f"{len(ids) - len(machines)} Arc-enabled servers are left out: Compute does not hold them, so read them "
+            f"with source={GRAPH}."
+        )
+    return machines
 
 
 async def read_by_graph(

@@ -91,8 +91,7 @@ def collect(params: Mapping[str, Any], environ: Mapping[str, str], base: Path) -
 
     reading, warnings = asyncio.run(read())
     reconciled = reconcile(expected, [found.machine.id for found in reading.machines])
-    if reading.malformed:
-        warnings.append(f"{reading.malformed} rows of Resource Graph are left out: their IDs are no machine's.")
+    warnings += reading.warnings
     return Hosts(
         to_iso(reading.read_at),
         _variables(reading, str(params["ring_tag"]), order),

@@ -50,6 +50,13 @@ class FleetReading:
     requests: int = 0
     malformed: int = 0
 
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader should know of the reading, a sentence each."""
+        if not self.malformed:
+            return []
+        return [f"{self.malformed} rows of Resource Graph are left out: their IDs are no machine's."]
+
 
 class _Reader:
     """One reading: the queries of one scope, and what they have brought so far."""

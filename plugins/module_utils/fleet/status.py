@@ -159,7 +159,7 @@ def run(
         begun = clock.monotonic()
         async with connect(params, environ, clock) as connection:
             reading = await info_scope.read_by_graph(connection, scope, targets, clock, PARTS)
-            warnings = [*connection.warnings, *calendar.warnings]
+            warnings = [*connection.warnings, *calendar.warnings, *reading.warnings]
         judge = _Judge(
             guests=guests,
             names={machine.key: host for machine, host in names.items()},

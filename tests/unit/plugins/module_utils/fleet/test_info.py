@@ -14,9 +14,10 @@ from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet import res
 from ansible_collections.winfleet.hotpatch.plugins.module_utils.fleet.context import Connection
 
 from ..domain.builders import SUBSCRIPTION, rid
+from ..domain.graph_rows import arc_row, machine_row
 from .conftest import Task
 from .fake_azure import FakeAzure, FakeMachine, Timeline
-from .fake_tables import whole_fleet
+from .fake_tables import FakeTables, whole_fleet
 
 
 def test_entries_are_machines_with_their_eligibility(clock: Timeline, task: Task) -> None:
@@ -95,3 +96,18 @@ def test_a_scope_is_listed_by_resource_graph_and_asked_of_compute(clock: Timelin
     assert sorted(azure.reads) == ["web1", "web2"] and len(tables.asked) == 1
     assert (result["source"], result["may_lag_seconds"], result["missing"]) == ("compute", 0, [])
     assert "warnings" not in result
+
+
+def test_what_a_scope_holds_and_compute_does_not_is_said(clock: Timeline, task: Task) -> None:
+    azure = FakeAzure(clock, FakeMachine("web1"))
+    tables = FakeTables(machine_row("web1"), arc_row(), machine_row("web2", id="/no/machine"))
+
+    @asynccontextmanager
+    async def connect(*dummy: Any) -> AsyncIterator[Connection]:
+        yield Connection(azure, tables=tables)
+
+    azure.connect = connect  # type: ignore[method-assign]
+    result = task("info", azure, management_groups=["mg"])
+    assert azure.reads == ["web1"]
+    assert "1 Arc-enabled servers are left out" in " ".join(result["warnings"])
+    assert "1 rows of Resource Graph are left out" in " ".join(result["warnings"])

@@ -55,6 +55,14 @@ def test_needs_fail_the_run_only_as_asked(tmp_path: Path) -> None:
         look(tables, tmp_path, fail_on=["nothing"])
 
 
+def test_what_could_not_be_read_is_not_well(tmp_path: Path) -> None:
+    """By default; a row that is no machine's is told as well, it may be one that nobody can read."""
+    result = look(FakeTables(machine_row("web1", view={}), machine_row("web2", id="/no/machine")), tmp_path)
+    assert [need["code"] for need in result["machines"][0]["needs"]] == ["unknown"]
+    assert "(1 unknown)" in result["failure"]
+    assert "1 rows of Resource Graph are left out" in " ".join(result["warnings"])
+
+
 def test_settings_that_azure_would_refuse_are_no_drift_to_mend(tmp_path: Path) -> None:
     tables = FakeTables(machine_row("web1", settings=OFF, image=None))
     (entry,) = look(tables, tmp_path, expect_settings=PRESENT)["machines"]
